@@ -18,6 +18,7 @@ fi
 
 mode=(-mode=check)
 [[ "${1:-}" == --fix ]] && mode=(-mode=fix)
-mapfile -t files < <(git ls-files -- '*.bzl' '*BUILD' '*BUILD.bazel' '*WORKSPACE')
+tracked="$(git ls-files -- '*.bzl' '*BUILD' '*BUILD.bazel' '*WORKSPACE')"
+mapfile -t files <<<"$tracked"
 "$buildifier" "${mode[@]}" -lint=off "${files[@]}"
 echo "buildifier: ${#files[@]} files"

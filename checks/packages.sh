@@ -2,7 +2,8 @@
 # Every BUILD file of the layers must end with package_checks(), through which its C++ targets are checked.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-mapfile -t files < <(git ls-files -- core object_store ownership task actor runtime api | grep -E '(^|/)BUILD(\.bazel)?$')
+tracked="$(git ls-files -- core object_store ownership task actor runtime api)"
+mapfile -t files < <(grep -E '(^|/)BUILD(\.bazel)?$' <<<"$tracked")
 failed=0
 for file in "${files[@]}"; do
   if [[ "$(grep -v '^[[:space:]]*$' "$file" | tail -n 1)" != "package_checks()" ]]; then

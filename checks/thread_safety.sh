@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-mapfile -t files < <(git ls-files -- core object_store ownership task actor runtime | grep -E '\.(h|cc)$' || true)
+tracked="$(git ls-files -- core object_store ownership task actor runtime)"
+mapfile -t files < <(grep -E '\.(h|cc)$' <<<"$tracked")
 # Code that needs generated headers is compiled once these exist.
 generated="$(bazel info bazel-bin 2>/dev/null || true)"
 checked=()
