@@ -13,13 +13,13 @@ import xml.etree.ElementTree as ElementTree
 
 
 def count_cases(xml_path):
-    """(passed, names of failed) of a test.xml; (0, []) if there is none."""
+    """(passed, names of failed) of a test.xml, or None if it cannot be read."""
     passed = 0
     failed = []
     try:
         root = ElementTree.parse(xml_path).getroot()
     except (OSError, ElementTree.ParseError):
-        return 0, []
+        return None
     for case in root.iter('testcase'):
         if case.get('status') == 'notrun' or case.get('result') == 'skipped' or case.find('skipped') is not None:
             continue
@@ -56,12 +56,10 @@ def count(events, exit_code):
     for (label, _, _), result in sorted(results.items(), key=str):
         xml = [output['uri'] for output in result.get('testActionOutput', []) if output['name'] == 'test.xml']
         path = urllib.parse.unquote(urllib.parse.urlparse(xml[0]).path) if xml else os.devnull
-        case_passed, case_failed = count_cases(path)
         succeeded = result.get('status') in ('PASSED', 'FLAKY')
-        if succeeded:
-            passed += case_passed or (0 if os.path.exists(path) and path != os.devnull else 1)
-        else:
-            passed += case_passed
+        case_passed, case_failed = count_cases(path) or (int(succeeded), [])
+        passed += case_passed
+        if not succeeded:
             failures += ['%s: %s' % (label, name) for name in case_failed] or ['%s: %s' % (label, result.get('status'))]
     failures += ['%s: does not build' % label for label in sorted(broken - {key[0] for key in results})]
     if exit_code and not failures:
