@@ -12,6 +12,9 @@ if [[ -z "$buildifier" ]]; then
   if [[ ! -x "$buildifier" ]]; then
     command -v npm >/dev/null || { echo "build_format: neither buildifier nor npm (apt-get install npm)"; exit 1; }
     mkdir -p "$cache"
+    # Node brings its own list of authorities: trust what the machine trusts.
+    system_authorities=/etc/ssl/certs/ca-certificates.crt
+    [[ ! -e "$system_authorities" ]] || export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$system_authorities}"
     npm install --prefix "$cache" --no-audit --no-fund --loglevel=error "@bazel/buildifier@$version" </dev/null >&2
   fi
 fi
