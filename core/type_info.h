@@ -1,0 +1,90 @@
+#ifndef RUSTYRAY_CORE_TYPE_INFO_H_
+#define RUSTYRAY_CORE_TYPE_INFO_H_
+
+// What a store needs to know about a value's type: how large it is, how to destroy, account and encode it. One constant
+// object per type and codec policy, made at compile time; it lives as long as the program. Any thread may read it.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "core/accounting.h"
+#include "core/codec.h"
+#include "core/type_name.h"
+
+namespace rustyray::core {
+
+struct TypeInfo {
+  std::string_view name;     // Raw, see RawTypeName().
+  uint64_t fingerprint = 0;  // Of the name, the size and the codec's name.
+  uint32_t size = 0;         // Bytes.
+  uint32_t align = 0;
+  void (*destroy)(void*) noexcept = nullptr;   // Null: nothing to do.
+  size_t (*accounted)(const void*) = nullptr;  // Null: `size` is what it takes.
+  bool opaque = false;                         // See kOpaqueSize.
+  const Codec* codec = nullptr;                // Null: the value cannot leave the process.
+
+  // The name for messages.
+  std::string Readable() const { return ReadableTypeName(name); }
+
+  // Bytes that the object at `value` takes.
+  size_t AccountedSizeOf(const void* value) const { return accounted == nullptr ? size : accounted(value); }
+
+  // Whether values of the two may be read as one another: the same type with the same codec. Types whose names are not
+  // unique (IsLocalTypeName) equal only themselves.
+  friend bool operator==(const TypeInfo& a, const TypeInfo& b) {
+    if (&a == &b) return true;
+    return a.fingerprint == b.fingerprint && a.name == b.name && !IsLocalTypeName(a.name);
+  }
+};
+
+namespace internal {
+
+template <class T>
+void DestroyValue(void* value) noexcept {
+  std::destroy_at(static_cast<T*>(value));
+}
+
+template <class T>
+size_t AccountedSizeOfValue(const void* value) {
+  return AccountedSize(*static_cast<const T*>(value));
+}
+
+template <class T>
+constexpr TypeInfo MakeTypeInfo(const Codec* codec) {
+  static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::is_same_v<T, std::remove_cv_t<T>>);
+  static_assert(std::is_destructible_v<T>);
+  static_assert(sizeof(T) <= UINT32_MAX);
+  char size[10] = {};  // In decimal digits, least first.
+  for (size_t i = 0, rest = sizeof(T); rest > 0; rest /= 10) size[i++] = static_cast<char>('0' + rest % 10);
+  return {
+      .name = RawTypeName<T>(),
+      .fingerprint = Fingerprint(RawTypeName<T>(), std::string_view(size, sizeof(size)),
+                                 codec == nullptr ? std::string_view() : codec->name),
+      .size = sizeof(T),
+      .align = alignof(T),
+      .destroy = std::is_trivially_destructible_v<T> ? nullptr : &DestroyValue<T>,
+      .accounted = kFixedSize<T> ? nullptr : &AccountedSizeOfValue<T>,
+      .opaque = kOpaqueSize<T>,
+      .codec = codec,
+  };
+}
+
+template <class T, class Policy>
+inline constexpr TypeInfo kTypeInfo = MakeTypeInfo<T>(Policy::template CodecFor<T>());
+
+}  // namespace internal
+
+// The description of T. Policy says which codec T has, as CoreCodecs does: a static constexpr
+// `template <class T> const Codec* CodecFor()`.
+template <class T, class Policy = CoreCodecs>
+constexpr const TypeInfo& TypeInfoOf() {
+  return internal::kTypeInfo<T, Policy>;
+}
+
+}  // namespace rustyray::core
+
+#endif  // RUSTYRAY_CORE_TYPE_INFO_H_
