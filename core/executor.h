@@ -1,0 +1,103 @@
+// Executor: where ready work runs. The narrow interface between what schedules (tasks, actors) and what has threads.
+//
+// A running place is the right to run work: an executor has as many as its bound. Its workers hold one while they run;
+// an outside thread that helps (runs the call it waits for) takes one too, or parks. A thread that blocks lends its
+// place for that time, so a wait never starves others.
+// Threads: all methods may be called from any thread. The executor outlives what is scheduled on it.
+#ifndef RUSTYRAY_CORE_EXECUTOR_H_
+#define RUSTYRAY_CORE_EXECUTOR_H_
+
+#include "absl/status/status.h"
+
+namespace rustyray::core {
+
+// A unit of work, embedded in what it is for (a call, an actor's turn). Kept alive by whoever scheduled it until
+// RunScheduled returns, or Schedule said false.
+class Runnable {
+ public:
+  // Runs once for each successful Schedule that was not taken back, on a thread that holds a place.
+  virtual void RunScheduled() = 0;
+
+ protected:
+  ~Runnable() = default;
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  // Queues `work`. False when the executor has stopped: then `work` was not taken.
+  virtual bool Schedule(Runnable& work) = 0;
+  // Takes `work` back if it is the newest that this thread scheduled and nobody has begun it. A hint: false is always
+  // a correct answer.
+  virtual bool Unschedule(Runnable& work) = 0;
+
+  // A running place for the calling thread, which has none here. False when all are taken.
+  virtual bool TryEnter() = 0;
+  virtual void Leave() = 0;
+
+  // The calling thread, which has a place here, is about to sleep in a wait, and is back. ResourceExhausted past the
+  // hard cap of threads: then the thread must not sleep, and has its place still.
+  virtual absl::Status BeginBlocking() = 0;
+  virtual void EndBlocking() = 0;
+
+  // Executors without threads of their own: runs one queued piece of work for a thread that would sleep otherwise.
+  // False when there is nothing to run.
+  virtual bool StepWhileBlocked() { return false; }
+};
+
+// The places that this thread holds, innermost first. Maintained by RunningPlace and by workers.
+struct HeldPlace {
+  Executor* executor;
+  HeldPlace* outer;
+};
+inline thread_local constinit HeldPlace* held_places = nullptr;
+
+// Holds a place for a scope, unless the thread has one there already. `entered()` says whether there is one.
+class RunningPlace {
+ public:
+  explicit RunningPlace(Executor& executor) : held_{&executor, held_places} {
+    for (const HeldPlace* place = held_places; place != nullptr; place = place->outer) {
+      if (place->executor == &executor) {
+        entered_ = true;
+        return;
+      }
+    }
+    if (!executor.TryEnter()) return;
+    entered_ = taken_ = true;
+    held_places = &held_;
+  }
+  ~RunningPlace() {
+    if (!taken_) return;
+    held_places = held_.outer;
+    held_.executor->Leave();
+  }
+  RunningPlace(const RunningPlace&) = delete;
+  RunningPlace& operator=(const RunningPlace&) = delete;
+
+  bool entered() const { return entered_; }
+
+ private:
+  HeldPlace held_;
+  bool entered_ = false;
+  bool taken_ = false;
+};
+
+// Lends all places of this thread while it sleeps. Check status() first: when it is not OK the thread must not sleep.
+class BlockingScope {
+ public:
+  BlockingScope();
+  ~BlockingScope();
+  BlockingScope(const BlockingScope&) = delete;
+  BlockingScope& operator=(const BlockingScope&) = delete;
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  HeldPlace* lent_until_ = nullptr;  // places up to here were lent
+  absl::Status status_;
+};
+
+}  // namespace rustyray::core
+
+#endif  // RUSTYRAY_CORE_EXECUTOR_H_

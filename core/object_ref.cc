@@ -1,0 +1,57 @@
+#include "core/object_ref.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/type_name.h"
+#include "core/waiting.h"
+
+namespace rustyray::core {
+
+ObjectId ObjectRef::Id() const {
+  if (record_ == nullptr) return ObjectId::Nil();
+  if (record_->is_indexed() || record_->owner() == nullptr) return record_->IdOrNil();
+  return record_->owner()->Index(*record_);
+}
+
+absl::Status ObjectRef::Wait(Time deadline) const {
+  if (record_ == nullptr) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
+                      "an empty object ref has no value: it was default-constructed or moved from");
+  }
+  if (const RecordOwner* const owner = record_->owner(); owner != nullptr && owner->closed()) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown,
+                      "the object ref is from before a Shutdown: its runtime is gone");
+  }
+  if (!record_->ready()) {
+    if (record_->owner() == nullptr) {
+      return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kInvalid,
+                        "the record is pending and belongs to no store");
+    }
+    if (absl::Status status = record_->owner()->waiting().WaitFor(*this, deadline); !status.ok()) return status;
+  }
+  if (record_->has_error()) return record_->error()->ToStatus();
+  return absl::OkStatus();
+}
+
+absl::Status ObjectRef::WaitForType(std::string_view raw_name, Time deadline) const {
+  if (absl::Status status = Wait(deadline); !status.ok()) return status;
+  const std::string_view stored = record_->value().type->name;
+  if (stored.data() == raw_name.data() || (stored == raw_name && !IsLocalTypeName(stored))) return absl::OkStatus();
+  return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kTypeMismatch,
+                    absl::StrCat("the object is a ", ReadableTypeName(stored), ", but it was read as a ",
+                                 ReadableTypeName(raw_name)));
+}
+
+absl::Status ObjectRef::Evicted() {
+  return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kEvicted, "the object was evicted from its store");
+}
+
+absl::Status ObjectRef::SharedMoveOnly(std::string_view raw_name) {
+  return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kInvalid,
+                    absl::StrCat("a ", ReadableTypeName(raw_name),
+                                 " cannot be copied, and this ref is not the only one (another ref, a View, or a call "
+                                 "in flight has it): use View, or drop the others first"));
+}
+
+}  // namespace rustyray::core

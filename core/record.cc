@@ -1,0 +1,410 @@
+#include "core/record.h"
+
+#include <sched.h>
+
+#include <cassert>
+#include <new>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "core/mutex.h"
+#include "core/object_ref.h"
+#include "core/record_extras.h"
+
+namespace rustyray::core {
+
+// What one thread put off. Waiters go first: somebody waits for them.
+struct DeferredQueue {
+  Waiter* first_waiter = nullptr;
+  Waiter* last_waiter = nullptr;
+  Record* records = nullptr;  // each needs FinishHandles, or FinishStorage when its holds are gone
+  bool draining = false;
+
+  void PushWaiters(Waiter* first) {
+    Waiter* last = first;
+    while (last->next != nullptr) last = last->next;
+    if (last_waiter != nullptr) {
+      last_waiter->next = first;
+    } else {
+      first_waiter = first;
+    }
+    last_waiter = last;
+  }
+
+  void PushRecord(Record& record) {
+    record.next_deferred_ = records;
+    records = &record;
+  }
+
+  void Drain() {
+    const bool outer = std::exchange(draining, true);
+    while (first_waiter != nullptr || records != nullptr) {
+      if (Waiter* const waiter = first_waiter; waiter != nullptr) {
+        first_waiter = waiter->next;
+        if (first_waiter == nullptr) last_waiter = nullptr;
+        waiter->fire(*waiter);
+        continue;
+      }
+      Record& record = *std::exchange(records, records->next_deferred_);
+      if ((record.counts_.load(std::memory_order_relaxed) & Record::kHolds) == 0) {
+        record.FinishStorage();
+      } else {
+        record.FinishHandles();
+      }
+    }
+    draining = outer;
+  }
+
+  void DrainUnlessDraining() {
+    if (!draining) Drain();
+  }
+};
+
+namespace {
+
+thread_local constinit DeferredQueue deferred_queue;
+
+}  // namespace
+
+void DrainDeferred() {
+  if (deferred_queue.first_waiter != nullptr || deferred_queue.records != nullptr) deferred_queue.Drain();
+}
+
+Record::~Record() { delete extras_.load(std::memory_order_acquire); }
+
+// --- Counts.
+
+bool Record::AddHandleIfAny() {
+  std::uint64_t counts = counts_.load(std::memory_order_relaxed);
+  while ((counts & kHandles) != 0) {
+    if (counts_.compare_exchange_weak(counts, counts + kHandle, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+void Record::ReviveHandle() {
+  std::uint64_t counts = counts_.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t more = kHandle + ((counts & kHandles) == 0 ? kHold : 0);
+    if (counts_.compare_exchange_weak(counts, counts + more, std::memory_order_acq_rel)) return;
+  }
+}
+
+void Record::HandlesGone() {
+  if (is_cache()) {
+    // It may be found and revived by now; all that is ours is the hold that the handles owned together.
+    if (HandleObserver* const observer = owner_ != nullptr ? owner_->observer() : nullptr) {
+      observer->OnLastHandle(*this);
+    }
+    DropHold();
+    return;
+  }
+  deferred_queue.PushRecord(*this);
+  deferred_queue.DrainUnlessDraining();
+}
+
+void Record::StorageGone() {
+  deferred_queue.PushRecord(*this);
+  deferred_queue.DrainUnlessDraining();
+}
+
+void Record::FinishHandles() {
+  if (owner_ != nullptr) {
+    if (is_indexed()) owner_->OnLastHandle(*this);
+    if (HandleObserver* const observer = owner_->observer()) observer->OnLastHandle(*this);
+  }
+  // A pending record is told apart from a sealed one in the very word that sealing changes, so exactly one of the two
+  // sides frees the value.
+  std::uint32_t seen = state(std::memory_order_acquire);
+  if (!(seen & (kValue | kError))) seen = state_.fetch_or(kOrphaned, std::memory_order_acq_rel);
+  if (seen & kViewed) {
+    GiveUpAnchor();
+  } else if (seen & kValue) {
+    ReleaseValue();
+  }
+  DropHold();
+}
+
+void Record::FinishStorage() {
+  ReleaseValue();
+  if (state(std::memory_order_relaxed) & kError) delete static_cast<const ErrorPtr*>(value_.data);
+  delete this;
+}
+
+void Record::ReleaseValue() {
+  if (!(state(std::memory_order_acquire) & kValue) || value_.data == nullptr) return;
+  const void* const data = std::exchange(value_.data, nullptr);
+  if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(data));
+  if (RecordExtras* const extras = extras_.load(std::memory_order_acquire)) {
+    extras->inner.clear();
+  }
+  if (owner_ != nullptr) owner_->OnValueGone(*this, accounted_);
+}
+
+// --- Sealing.
+
+void Record::SealValue(const Value& value, std::size_t size_beside) {
+  value_ = value;
+  accounted_ = size_beside;
+  if (owner_ != nullptr) {
+    if (ErrorPtr rejected = owner_->Admit(*this)) {
+      if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
+      value_ = {};
+      value_.data = new ErrorPtr(std::move(rejected));
+      Publish(kError);
+      return;
+    }
+  }
+  Publish(kValue);
+}
+
+bool Record::SealError(ErrorPtr error) {
+  if (!BeginSeal()) return false;
+  value_ = {};
+  value_.data = new ErrorPtr(std::move(error));
+  Publish(kError);
+  return true;
+}
+
+void Record::Publish(std::uint32_t how) {
+  std::uint32_t seen = state(std::memory_order_relaxed);
+  while (!(seen & (kLock | kHasWaiters))) {
+    if (!state_.compare_exchange_weak(seen, seen | how, std::memory_order_acq_rel, std::memory_order_relaxed)) continue;
+    if ((seen & kOrphaned) && how == kValue) ReleaseValue();
+    return;
+  }
+  LockBit();
+  Waiter* const waiters = std::exchange(waiters_, nullptr);
+  seen = state_.fetch_or(how, std::memory_order_acq_rel);
+  UnlockBit();
+  if ((seen & kOrphaned) && how == kValue) ReleaseValue();
+  if (waiters == nullptr) return;
+  deferred_queue.PushWaiters(waiters);
+  deferred_queue.DrainUnlessDraining();
+}
+
+// --- Waiters.
+
+bool Record::AddWaiter(Waiter& waiter) {
+  if (ready()) return false;
+  LockBit();
+  if (ready()) {
+    UnlockBit();
+    return false;
+  }
+  state_.fetch_or(kHasWaiters, std::memory_order_relaxed);
+  waiter.previous = nullptr;
+  waiter.next = waiters_;
+  if (waiters_ != nullptr) waiters_->previous = &waiter;
+  waiters_ = &waiter;
+  UnlockBit();
+  return true;
+}
+
+bool Record::RemoveWaiter(Waiter& waiter) {
+  LockBit();
+  if (ready()) {
+    UnlockBit();
+    return false;
+  }
+  (waiter.previous != nullptr ? waiter.previous->next : waiters_) = waiter.next;
+  if (waiter.next != nullptr) waiter.next->previous = waiter.previous;
+  UnlockBit();
+  return true;
+}
+
+void Record::LockBit() {
+  ++locks_taken_by_this_thread;
+  for (int spins = 0; state_.fetch_or(kLock, std::memory_order_acquire) & kLock;) {
+    while (state_.load(std::memory_order_relaxed) & kLock) {
+      if (++spins % 64 == 0) sched_yield();
+    }
+  }
+}
+
+// --- Reading.
+
+ErrorPtr Record::error() const { return *static_cast<const ErrorPtr*>(value_.data); }
+
+bool Record::PinIfPresent() {
+  if (!(counts_.fetch_add(kHold, std::memory_order_acq_rel) & kEvicted)) return true;
+  DropHold();
+  return false;
+}
+
+namespace {
+
+// The deleter of an anchor: frees the decode, if it is one, and gives the hold back.
+struct AnchorDeleter {
+  Record* record;
+  std::atomic<int>* live;       // null for the Views of cache objects, which nobody counts
+  const TypeInfo* decode_type;  // null when the object is the record's own
+
+  void operator()(const void* object) const {
+    if (decode_type != nullptr) {
+      if (decode_type->destroy != nullptr) decode_type->destroy(const_cast<void*>(object));
+      ::operator delete(const_cast<void*>(object), std::align_val_t{decode_type->align});
+    }
+    if (live != nullptr) live->fetch_sub(1, std::memory_order_release);
+    record->DropHold();
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const void>> Record::MakeAnchor(std::atomic<int>* live) {
+  if (value_.native) {
+    AddHold();
+    if (live != nullptr) live->fetch_add(1, std::memory_order_relaxed);
+    return std::shared_ptr<const void>(value_.data, AnchorDeleter{this, live, nullptr});
+  }
+  const TypeInfo& type = *value_.type;
+  void* const room = ::operator new(type.size, std::align_val_t{type.align});
+  absl::Status decoded = type.codec->decode(std::string_view(static_cast<const char*>(value_.data), value_.size),
+                                            inner_refs(), room);
+  if (!decoded.ok()) {
+    ::operator delete(room, std::align_val_t{type.align});
+    return decoded;
+  }
+  AddHold();
+  if (live != nullptr) live->fetch_add(1, std::memory_order_relaxed);
+  return std::shared_ptr<const void>(room, AnchorDeleter{this, live, &type});
+}
+
+absl::StatusOr<std::shared_ptr<const void>> Record::View() {
+  if (is_cache()) {
+    if (!PinIfPresent()) {
+      return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kEvicted, "the object was evicted from its store");
+    }
+    auto view = MakeAnchor(nullptr);
+    DropHold();
+    return view;
+  }
+  if (state(std::memory_order_acquire) & kViewed) return extras_.load(std::memory_order_relaxed)->anchor;
+  RecordExtras& extras = Extras();
+  auto made = MakeAnchor(&extras.live_anchors);
+  if (!made.ok()) return made.status();
+  std::size_t decode_bytes = 0;
+  if (!value_.native && owner_ != nullptr) {
+    decode_bytes = value_.type->accounted != nullptr ? value_.type->accounted(made->get()) : value_.type->size;
+    if (owner_->OnDecodeKept(*this, decode_bytes) != nullptr) return made;
+  }
+  LockBit();
+  const bool first = !(state(std::memory_order_relaxed) & kViewed);
+  if (first) {
+    extras.anchor = *made;
+    state_.fetch_or(kViewed, std::memory_order_release);
+  }
+  std::shared_ptr<const void> view = extras.anchor;
+  UnlockBit();
+  if (owner_ != nullptr) {
+    if (first) {
+      owner_->OnFirstView(*this);
+    } else if (!value_.native) {
+      owner_->OnDecodeDropped(*this, decode_bytes);
+    }
+  }
+  return view;
+}
+
+bool Record::HasViews() {
+  if (!(state(std::memory_order_acquire) & kViewed)) return false;
+  LockBit();
+  const bool out = extras_.load(std::memory_order_relaxed)->anchor.use_count() > 1;
+  UnlockBit();
+  return out;
+}
+
+bool Record::TakeIfOnlyHandle() {
+  if (is_cache() || handles() != 1) return false;
+  const bool indexed = is_indexed();
+  if (indexed && !owner_->UnindexIfOnlyHandle(*this)) return false;
+  if (!(state(std::memory_order_acquire) & kViewed)) return true;
+  // Give the record's share of the anchor up and see whether its deleter ran: a use count alone orders nothing.
+  RecordExtras& extras = *extras_.load(std::memory_order_relaxed);
+  LockBit();
+  std::shared_ptr<const void> share = std::move(extras.anchor);
+  state_.fetch_and(~kViewed, std::memory_order_relaxed);
+  UnlockBit();
+  const std::weak_ptr<const void> weak = share;
+  share.reset();
+  while (extras.live_anchors.load(std::memory_order_acquire) != 0) {
+    if (std::shared_ptr<const void> back = weak.lock()) {
+      LockBit();
+      extras.anchor = std::move(back);
+      state_.fetch_or(kViewed, std::memory_order_release);
+      UnlockBit();
+      if (indexed) owner_->Index(*this);
+      return false;
+    }
+    sched_yield();  // the last View's deleter is on its way in another thread
+  }
+  if (owner_ != nullptr) owner_->OnViewsAbandoned(*this);
+  return true;
+}
+
+void Record::GiveUpAnchor() {
+  if (owner_ != nullptr) owner_->OnViewsAbandoned(*this);
+  RecordExtras& extras = *extras_.load(std::memory_order_acquire);
+  LockBit();
+  std::shared_ptr<const void> share = std::move(extras.anchor);
+  state_.fetch_and(~kViewed, std::memory_order_relaxed);
+  UnlockBit();
+  share.reset();
+  if (extras.live_anchors.load(std::memory_order_acquire) == 0) ReleaseValue();
+}
+
+// --- For stores.
+
+RecordExtras& Record::Extras() {
+  RecordExtras* seen = extras_.load(std::memory_order_acquire);
+  if (seen != nullptr) return *seen;
+  auto made = std::make_unique<RecordExtras>();
+  if (extras_.compare_exchange_strong(seen, made.get(), std::memory_order_acq_rel)) return *made.release();
+  return *seen;
+}
+
+void Record::Adopt(RecordOwner& owner) {
+  owner_ = &owner;
+  if (HandleObserver* const observer = owner.observer()) observer->OnFirstHandle(*this);
+}
+
+void Record::MoveToBytes(const void* bytes, std::size_t size, std::vector<ObjectRef> inner) {
+  if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
+  value_.data = bytes;
+  value_.size = size;
+  value_.native = false;
+  if (!inner.empty()) Extras().inner = std::move(inner);
+}
+
+std::span<const ObjectRef> Record::inner_refs() const {
+  const RecordExtras* const extras = extras_.load(std::memory_order_acquire);
+  return extras != nullptr ? std::span<const ObjectRef>(extras->inner) : std::span<const ObjectRef>();
+}
+
+ObjectId Record::IdOrNil() const {
+  const RecordExtras* const extras = extras_.load(std::memory_order_acquire);
+  return extras != nullptr ? extras->id : ObjectId::Nil();
+}
+
+void Record::set_id(const ObjectId& id) { Extras().id = id; }
+
+std::atomic<std::uint64_t>& Record::recency() { return Extras().recency; }
+
+bool Record::TryEvict() {
+  std::uint64_t counts = counts_.load(std::memory_order_acquire);
+  do {
+    const std::uint64_t base = (counts & kHandles) == 0 ? kHold : 2 * kHold;
+    if ((counts & kEvicted) || (counts & kHolds) != base) return false;
+  } while (!counts_.compare_exchange_weak(counts, counts | kEvicted, std::memory_order_acq_rel));
+  ReleaseValue();
+  return true;
+}
+
+bool Record::pinned_in_cache() const {
+  const std::uint64_t counts = counts_.load(std::memory_order_acquire);
+  return (counts & kHolds) > ((counts & kHandles) == 0 ? kHold : 2 * kHold);
+}
+
+}  // namespace rustyray::core

@@ -1,0 +1,80 @@
+// Waiting: how threads wait for records, and the graph of who waits for whom.
+//
+// An untimed wait for one record helps: it runs the call it waits for, if nobody has begun it, or the unfinished call
+// that that one needs, found iteratively; never unrelated work. It helps only with a running place of the call's
+// executor and with stack left. Otherwise it parks. Timed waits and waits for k of n park.
+// Cycles: an untimed wait writes its edge before it sleeps; the wait that would close a cycle gets an error (kWaitCycle)
+// that names the calls in it. Timed waits and waits for k of n cannot hang for good and are left out.
+// Invariant: the graph holds only threads that sleep or are about to; a thread stands in it under its own number, and
+// a running call is found through the number of the thread that runs it.
+// Threads: all methods, any thread.
+#ifndef RUSTYRAY_CORE_WAITING_H_
+#define RUSTYRAY_CORE_WAITING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/clock.h"
+#include "core/mutex.h"
+#include "core/object_ref.h"
+#include "core/thread_context.h"
+
+namespace rustyray::core {
+
+class Waiting {
+ public:
+  // Below this much stack a wait parks rather than runs a call inline.
+  static constexpr std::size_t kStackReserve = 256 * 1024;
+
+  // `clock` outlives it.
+  explicit Waiting(Clock& clock) : clock_(clock) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+  // OK once `ref` is ready, with a value or an error. DeadlineExceeded (kTimeout) at the deadline; kWaitCycle;
+  // ResourceExhausted when a thread more may not sleep.
+  absl::Status WaitFor(const ObjectRef& ref, Time deadline);
+
+  // The same for `count` refs, of which `at` gives one each. An untimed wait runs what is not begun from the last to
+  // the first: others take the oldest.
+  absl::Status WaitForAll(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at, Time deadline);
+
+  // Waits until at least `enough` are ready, or the deadline; returns how many are. Does not help. Registers with all,
+  // so that its cost does not depend on how often they change.
+  absl::StatusOr<std::size_t> WaitForSome(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at,
+                                          std::size_t enough, Time deadline);
+
+  // Who waits for whom, a line for each waiting thread: "thread 2 in task g waits for task f (not begun)".
+  std::string Dump();
+
+  Clock& clock() { return clock_; }
+
+ private:
+  struct Blocked {
+    const CallFrame* frames;   // of the sleeping thread, which cannot change them
+    const ObjectRef* awaited;  // the sleeper's; null: some of several
+    bool timed;
+  };
+
+  absl::Status HelpOrPark(const ObjectRef& target);
+  // Sleeps until `target` or `inner` is ready.
+  absl::Status Park(const ObjectRef& target, const ObjectRef& inner, Time deadline);
+  absl::Status EnterGraph(const ObjectRef& awaited, Time deadline);
+  void LeaveGraph();
+  absl::Status FindCycle(const ObjectRef& awaited, std::vector<ObjectRef>& visited)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Clock& clock_;
+  Mutex mutex_;
+  std::unordered_map<std::uint32_t, Blocked> blocked_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace rustyray::core
+
+#endif  // RUSTYRAY_CORE_WAITING_H_
