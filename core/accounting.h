@@ -246,7 +246,7 @@ struct AccountHashed : AccountOwned<typename Container::value_type> {
   template <class Followed>
   static size_t Extra(const Container& c) {
     struct Node {
-      void* links[2];  // The next node and the kept hash.
+      void* links[2];  // The next node, and the hash, which some sets do not keep.
       alignas(typename Container::value_type) std::byte value[sizeof(typename Container::value_type)];
     };
     // One bucket lies within the container.

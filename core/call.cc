@@ -106,6 +106,14 @@ void Call::RunScheduled() {
   DropHold();
 }
 
+void Call::DiscardScheduled() {
+  FailUnclaimed(MakeError({.code = absl::StatusCode::kCancelled,
+                           .kind = ErrorKind::kShutdown,
+                           .message = "the runtime was shut down before it began",
+                           .function = std::string(name())}));
+  DropHold();
+}
+
 void Call::Finish() {
   if (annex_ != nullptr && annex_->overdue.has_value() && annex_->overdue->clock.Cancel(*annex_->overdue)) DropHold();
   if (parent_scope_ != nullptr) {

@@ -50,6 +50,9 @@ class Call : public Record, public Runnable, public Waiter {
   bool TryRun();
   // From an executor's queue: runs it unless claimed, and gives the queue's hold back.
   void RunScheduled() final;
+  // From a queue that was stopped: fails it with kShutdown, and gives the queue's hold back.
+  void DiscardScheduled() final;
+  std::string_view ScheduledName() const final { return function_->name; }
   // Seals `error` now unless it is sealed; what never ran never will; children (calls submitted while it runs) are
   // cancelled likewise. False, and no effect, when it was done already.
   bool Cancel(const ErrorPtr& error);
@@ -118,7 +121,8 @@ class Call : public Record, public Runnable, public Waiter {
   std::atomic<CallScope*> children_{nullptr};  // made by the running thread at its first child
 };
 
-// Whether the calling function was told to stop: its call was cancelled, or its deadline passed. Cheap: one load.
+// Whether the calling function was told to stop: its call was cancelled, its deadline passed, or its runtime shuts down.
+// Cheap: two loads.
 class CancelToken {
  public:
   // The token of the call this thread runs; outside of calls one that is never cancelled.
@@ -131,7 +135,9 @@ class CancelToken {
     if (call_ != nullptr) call_->DropHold();
   }
   // While the function runs nobody but a canceller seals its record.
-  bool cancelled() const { return call_ != nullptr && call_->has_error(); }
+  bool cancelled() const { return call_ != nullptr && (call_->has_error() || stopping()); }
+  // Whether because of a shutdown.
+  bool stopping() const { return call_ != nullptr && call_->executor() != nullptr && call_->executor()->stopping(); }
 
  private:
   explicit CancelToken(Call* call) : call_(call) {

@@ -13,13 +13,16 @@ bool TimerSet::Arm(Timer& timer, Time at) {
 
 bool TimerSet::Cancel(Timer& timer) {
   MutexLock lock(mutex_);
-  if (timer.armed_) {
-    armed_.erase({timer.at_, &timer});
-    timer.armed_ = false;
-    return true;
+  bool disarmed = false;
+  for (;;) {
+    if (timer.armed_) {
+      armed_.erase({timer.at_, &timer});
+      timer.armed_ = false;
+      disarmed = true;
+    }
+    if (firing_ != &timer || firing_thread_ == std::this_thread::get_id()) return disarmed;
+    fired_.Wait(mutex_);  // and look again: it may arm itself
   }
-  while (firing_ == &timer && firing_thread_ != std::this_thread::get_id()) fired_.Wait(mutex_);
-  return false;
 }
 
 void TimerSet::FireDue(Time now) {

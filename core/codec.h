@@ -38,7 +38,7 @@ struct EncodeSink {
 };
 
 struct Codec {
-  std::string_view name;
+  std::string_view name;  // Not empty. Codecs of one name read each other's bytes, and no others'.
 
   // Whether the bytes are the elements of a C array and nothing else, so that they may be viewed where they lie, when
   // that place is aligned for the element.
@@ -101,6 +101,10 @@ struct HoldsPointer<std::pair<A, B>> : AnyHoldsPointer<A, B> {};
 template <class... Ts>
 struct HoldsPointer<std::variant<Ts...>> : AnyHoldsPointer<Ts...> {};
 
+constexpr bool IsClosureName(std::string_view raw) {
+  return raw.find("<lambda") != std::string_view::npos || raw.find("(lambda at") != std::string_view::npos;
+}
+
 // Whether T's bytes are its value.
 template <class T>
 constexpr bool HasPlainBytes() {
@@ -108,6 +112,8 @@ constexpr bool HasPlainBytes() {
     return false;
   } else if constexpr (!std::is_trivially_copyable_v<T> || !std::is_copy_constructible_v<T>) {
     return false;
+  } else if constexpr (IsClosureName(RawTypeName<T>()) && !kFieldsVisible<T>) {
+    return false;  // The captures of a closure cannot be seen, and references are the likeliest.
   } else {
     return !HoldsPointer<T>::value;
   }
@@ -207,6 +213,23 @@ struct CoreCodecs {
     }
   }
 };
+
+namespace internal {
+
+// As a template argument: under -fsanitize=undefined g++ takes no comparison of an address with null for a constant.
+template <const Codec* codec>
+inline constexpr std::string_view kNameOfCodec = codec->name;
+template <>
+inline constexpr std::string_view kNameOfCodec<nullptr> = {};
+
+}  // namespace internal
+
+// The name of T's codec; empty if it has none, and cannot leave the process.
+template <class T, class Policy = CoreCodecs>
+inline constexpr std::string_view kCodecName = internal::kNameOfCodec<Policy::template CodecFor<T>()>;
+
+template <class T, class Policy = CoreCodecs>
+inline constexpr bool kHasCodec = !kCodecName<T, Policy>.empty();
 
 }  // namespace rustyray::core
 

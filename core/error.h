@@ -43,7 +43,7 @@ std::string_view ErrorKindName(ErrorKind kind);
 struct ErrorInit {
   absl::StatusCode code = absl::StatusCode::kInternal;  // kOk becomes kInternal.
   ErrorKind kind = ErrorKind::kGeneric;
-  std::string message;
+  std::string message = {};
   std::string function = {};  // The failing function or actor, may be empty.
   std::string host = {};      // Empty: this host.
   pid_t pid = 0;              // 0: this process.

@@ -7,6 +7,8 @@
 #ifndef RUSTYRAY_CORE_EXECUTOR_H_
 #define RUSTYRAY_CORE_EXECUTOR_H_
 
+#include <string_view>
+
 #include "absl/status/status.h"
 
 namespace rustyray::core {
@@ -17,6 +19,10 @@ class Runnable {
  public:
   // Runs once for each successful Schedule that was not taken back, on a thread that holds a place.
   virtual void RunScheduled() = 0;
+  // Instead of RunScheduled, when the executor stopped before it began: it never will.
+  virtual void DiscardScheduled() = 0;
+  // A name for reports that lives for ever; may be empty.
+  virtual std::string_view ScheduledName() const { return {}; }
 
  protected:
   ~Runnable() = default;
@@ -40,6 +46,9 @@ class Executor {
   // hard cap of threads: then the thread must not sleep, and has its place still.
   virtual absl::Status BeginBlocking() = 0;
   virtual void EndBlocking() = 0;
+
+  // True once it is stopping: functions that run are asked to end.
+  virtual bool stopping() const = 0;
 
   // Executors without threads of their own: runs one queued piece of work for a thread that would sleep otherwise.
   // False when there is nothing to run.

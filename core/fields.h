@@ -28,10 +28,14 @@ struct AnyField {
 };
 
 // Initialises only fields that structured bindings may not be able to name.
+constexpr bool IsUnnamed(std::string_view raw) {
+  for (std::string_view mark : {"<unnamed", "(unnamed ", "(anonymous struct", "(anonymous class", "(anonymous union"}) {
+    if (raw.find(mark) != std::string_view::npos) return true;
+  }
+  return false;
+}
 template <class U>
-inline constexpr bool kUnnamable = std::is_union_v<U> || RawTypeName<U>().find("<unnamed") != std::string_view::npos
-                                   || RawTypeName<U>().find("(unnamed") != std::string_view::npos
-                                   || RawTypeName<U>().find("(anonymous ") != std::string_view::npos;
+inline constexpr bool kUnnamable = std::is_union_v<U> || IsUnnamed(RawTypeName<U>());
 struct UnnamableField {
   template <class U>
   requires kUnnamable<U>
@@ -71,6 +75,24 @@ constexpr bool TakesBraces(std::index_sequence<Before...>, std::index_sequence<I
 inline constexpr size_t kMaxFields = 16;
 inline constexpr size_t kMaxInitializers = 40;
 
+// The same for a field that does not take {}. It takes braces with Size initialisers, and no more than Total - At -
+// Size fit behind them. Containers must not come here: clang instantiates their constructors from initializer_lists.
+template <class T, size_t At, size_t Total, size_t Size = Total - At>
+constexpr size_t InitializersOfBracedField() {
+  if constexpr (Size <= 1) {
+    return 1;
+  } else {
+    using Before = std::make_index_sequence<At>;
+    using In = std::make_index_sequence<Size>;
+    if constexpr (TakesBraces<T>(Before(), In(), std::make_index_sequence<Total - At - Size>()) &&
+                  !TakesBraces<T>(Before(), In(), std::make_index_sequence<Total - At - Size + 1>())) {
+      return Size;
+    } else {
+      return InitializersOfBracedField<T, At, Total, Size - 1>();
+    }
+  }
+}
+
 // The most initialisers that T takes, elements of arrays counted one by one.
 template <class T, size_t N = kMaxInitializers + 1>
 constexpr size_t CountInitializers() {
@@ -81,21 +103,18 @@ constexpr size_t CountInitializers() {
   }
 }
 
-// How many of the initialisers from the At-th on belong to one field: more than one for an array. The field takes
-// braces with Size initialisers, and no initialiser more fits behind them.
-template <class T, size_t At, size_t Total, size_t Size = Total - At>
+// How many of the initialisers from the At-th on belong to one field: more than one for an array. With {} for the
+// field, Total - At - that many initialisers fit behind it.
+template <class T, size_t At, size_t Total, size_t Size = 1>
 constexpr size_t InitializersOfField() {
-  if constexpr (Size <= 1) {
-    return 1;
+  using Before = std::make_index_sequence<At>;
+  if constexpr (At + Size > Total) {
+    return InitializersOfBracedField<T, At, Total>();
+  } else if constexpr (TakesBraces<T>(Before(), std::index_sequence<>(),
+                                      std::make_index_sequence<Total - At - Size>())) {
+    return Size;
   } else {
-    using Before = std::make_index_sequence<At>;
-    using In = std::make_index_sequence<Size>;
-    if constexpr (TakesBraces<T>(Before(), In(), std::make_index_sequence<Total - At - Size>()) &&
-                  !TakesBraces<T>(Before(), In(), std::make_index_sequence<Total - At - Size + 1>())) {
-      return Size;
-    } else {
-      return InitializersOfField<T, At, Total, Size - 1>();
-    }
+    return InitializersOfField<T, At, Total, Size + 1>();
   }
 }
 
@@ -135,7 +154,9 @@ constexpr size_t CountFields() {
 
 struct ListTypes {
   template <class... Fields>
-  TypeList<std::remove_cv_t<Fields>...> operator()(const Fields&...) const;
+  constexpr TypeList<std::remove_cv_t<Fields>...> operator()(const Fields&...) const {
+    return {};
+  }
 };
 
 }  // namespace internal

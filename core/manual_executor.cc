@@ -29,8 +29,13 @@ std::size_t ManualExecutor::queued() {
 }
 
 void ManualExecutor::Stop() {
-  MutexLock lock(mutex_);
-  stopped_ = true;
+  std::deque<Runnable*> discarded;
+  {
+    MutexLock lock(mutex_);
+    stopped_.store(true, std::memory_order_release);
+    discarded.swap(queue_);
+  }
+  for (Runnable* const work : discarded) work->DiscardScheduled();
 }
 
 void ManualExecutor::set_allow_inline(bool allow) {
@@ -40,7 +45,7 @@ void ManualExecutor::set_allow_inline(bool allow) {
 
 bool ManualExecutor::Schedule(Runnable& work) {
   MutexLock lock(mutex_);
-  if (stopped_) return false;
+  if (stopped_.load(std::memory_order_relaxed)) return false;
   queue_.push_back(&work);
   return true;
 }

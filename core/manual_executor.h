@@ -5,6 +5,7 @@
 #ifndef RUSTYRAY_CORE_MANUAL_EXECUTOR_H_
 #define RUSTYRAY_CORE_MANUAL_EXECUTOR_H_
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 
@@ -22,7 +23,7 @@ class ManualExecutor final : public Executor {
   // Steps until nothing is queued; returns how often.
   std::size_t RunUntilIdle();
   std::size_t queued();
-  // From now on Schedule says false. What is queued stays and may be stepped.
+  // From now on Schedule says false. Discards what is queued.
   void Stop();
   // Whether an outside thread may run calls inline (default true).
   void set_allow_inline(bool allow);
@@ -33,12 +34,13 @@ class ManualExecutor final : public Executor {
   void Leave() override {}
   absl::Status BeginBlocking() override { return absl::OkStatus(); }
   void EndBlocking() override {}
+  bool stopping() const override { return stopped_.load(std::memory_order_acquire); }
   bool StepWhileBlocked() override { return Step(); }
 
  private:
   Mutex mutex_;
   std::deque<Runnable*> queue_ ABSL_GUARDED_BY(mutex_);
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> stopped_{false};  // written under mutex_
   bool allow_inline_ ABSL_GUARDED_BY(mutex_) = true;
 };
 

@@ -53,8 +53,8 @@ size_t AccountedSizeOfValue(const void* value) {
   return AccountedSize(*static_cast<const T*>(value));
 }
 
-template <class T>
-constexpr TypeInfo MakeTypeInfo(const Codec* codec) {
+template <class T, class Policy>
+constexpr TypeInfo MakeTypeInfo() {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::is_same_v<T, std::remove_cv_t<T>>);
   static_assert(std::is_destructible_v<T>);
   static_assert(sizeof(T) <= UINT32_MAX);
@@ -62,19 +62,18 @@ constexpr TypeInfo MakeTypeInfo(const Codec* codec) {
   for (size_t i = 0, rest = sizeof(T); rest > 0; rest /= 10) size[i++] = static_cast<char>('0' + rest % 10);
   return {
       .name = RawTypeName<T>(),
-      .fingerprint = Fingerprint(RawTypeName<T>(), std::string_view(size, sizeof(size)),
-                                 codec == nullptr ? std::string_view() : codec->name),
+      .fingerprint = Fingerprint(RawTypeName<T>(), std::string_view(size, sizeof(size)), kCodecName<T, Policy>),
       .size = sizeof(T),
       .align = alignof(T),
       .destroy = std::is_trivially_destructible_v<T> ? nullptr : &DestroyValue<T>,
       .accounted = kFixedSize<T> ? nullptr : &AccountedSizeOfValue<T>,
       .opaque = kOpaqueSize<T>,
-      .codec = codec,
+      .codec = Policy::template CodecFor<T>(),
   };
 }
 
 template <class T, class Policy>
-inline constexpr TypeInfo kTypeInfo = MakeTypeInfo<T>(Policy::template CodecFor<T>());
+inline constexpr TypeInfo kTypeInfo = MakeTypeInfo<T, Policy>();
 
 }  // namespace internal
 

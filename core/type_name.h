@@ -57,7 +57,7 @@ template <class... Parts>
 requires(std::is_convertible_v<const Parts&, std::string_view>&&...) constexpr uint64_t
     Fingerprint(const Parts&... parts) {
   uint64_t hash = 0xcbf29ce484222325u;
-  const auto add = [&hash](std::string_view part) {
+  [[maybe_unused]] const auto add = [&hash](std::string_view part) {
     for (char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     hash *= 0x100000001b3u;
   };

@@ -1,0 +1,664 @@
+#include "core/thread_pool.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "core/mutex.h"
+#include "core/parker.h"
+#include "core/thread_context.h"
+#include "core/work_deque.h"
+
+namespace rustyray::core {
+namespace {
+
+void SpinPause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// What the pool knows of one thread that schedules on it, worker or not. Recycled, never freed before the pool.
+struct Slot {
+  WorkDeque deque;
+
+  // Whether the thread runs work and so holds a place. A new number at each piece of work, so that a place is lent for
+  // the very piece that was seen asleep.
+  static constexpr std::uint64_t kRunning = 1, kLent = 2, kStep = 4;
+  alignas(64) std::atomic<std::uint64_t> run{0};
+  std::atomic<const char*> name{nullptr};
+  std::atomic<std::size_t> name_size{0};
+
+  // Returns whether the place was still there.
+  bool NextRun(bool running) {
+    const std::uint64_t next = (run.load(std::memory_order_relaxed) & ~(kStep - 1)) + kStep;
+    return !(run.exchange(next | (running ? kRunning : 0), std::memory_order_acq_rel) & kLent);
+  }
+
+  alignas(64) Parker parker;          // of a parked worker
+  std::atomic<bool> woken{false};
+  std::atomic<pid_t> tid{0};
+  std::atomic<clockid_t> cpu_clock{0};
+  bool worker = false;                // the thread's own
+  std::uint32_t steal_from = 0;       // the thread's own: where the next round begins
+  std::uint32_t turn = 0;
+
+  // The monitor's: what it saw at its last tick.
+  std::uint64_t seen_run = 0;
+  std::int64_t seen_cpu = -1;
+};
+
+// The slots of one pool. Threads hold it, so that a thread's end may return its slot when the pool is gone.
+struct SlotTable {
+  Mutex mutex;
+  std::vector<std::unique_ptr<Slot>> all ABSL_GUARDED_BY(mutex);
+  std::vector<Slot*> free ABSL_GUARDED_BY(mutex);
+  // For thieves: an array that only grows; outgrown ones are kept.
+  std::vector<std::unique_ptr<std::atomic<Slot*>[]>> arrays ABSL_GUARDED_BY(mutex);
+  std::size_t capacity ABSL_GUARDED_BY(mutex) = 0;
+  std::atomic<std::atomic<Slot*>*> array{nullptr};
+  std::atomic<std::size_t> count{0};
+  std::atomic<bool> closed{false};
+
+  Slot* Acquire() {
+    MutexLock lock(mutex);
+    if (!free.empty()) {
+      Slot* const slot = free.back();
+      free.pop_back();
+      return slot;
+    }
+    const std::size_t index = all.size();
+    all.push_back(std::make_unique<Slot>());
+    if (index >= capacity) {
+      capacity = capacity == 0 ? 16 : 2 * capacity;
+      arrays.push_back(std::make_unique<std::atomic<Slot*>[]>(capacity));
+      for (std::size_t i = 0; i < index; ++i) arrays.back()[i].store(all[i].get(), std::memory_order_relaxed);
+      array.store(arrays.back().get(), std::memory_order_release);
+    }
+    array.load(std::memory_order_relaxed)[index].store(all[index].get(), std::memory_order_relaxed);
+    count.store(index + 1, std::memory_order_release);
+    return all[index].get();
+  }
+
+  void Release(Slot* slot) {
+    slot->cpu_clock.store(0, std::memory_order_relaxed);
+    MutexLock lock(mutex);
+    free.push_back(slot);
+  }
+};
+
+// The slots that this thread has, one for each pool it scheduled on; given back when it ends.
+struct ThreadSlots {
+  struct Entry {
+    std::uint64_t pool;
+    std::shared_ptr<SlotTable> table;
+    Slot* slot;
+  };
+  ~ThreadSlots();
+  std::vector<Entry> entries;
+};
+
+thread_local constinit std::uint64_t last_pool = 0;
+thread_local constinit Slot* last_slot = nullptr;
+thread_local ThreadSlots thread_slots;
+
+ThreadSlots::~ThreadSlots() {
+  last_pool = 0;
+  for (Entry& entry : entries) entry.table->Release(entry.slot);
+}
+
+std::int64_t CpuNanoseconds(clockid_t clock) {
+  timespec time;
+  if (clock == 0 || clock_gettime(clock, &time) != 0) return -1;
+  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+// Whether the kernel says that the thread sleeps (S or D), rather than runs or waits for a processor (R).
+bool SleepsInKernel(pid_t tid) {
+  char path[64];
+  std::snprintf(path, sizeof(path), "/proc/self/task/%d/stat", static_cast<int>(tid));
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  char text[256];
+  const ssize_t size = read(file, text, sizeof(text));
+  close(file);
+  const std::string_view stat(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+  const std::size_t name_end = stat.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 >= stat.size()) return false;
+  const char state = stat[name_end + 2];
+  return state == 'S' || state == 'D';
+}
+
+int UsableProcessors() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> {
+ public:
+  Pool(const ThreadPoolOptions& options, Clock& clock)
+      : places_(options.places > 0 ? options.places : UsableProcessors()),
+        max_threads_(std::max(options.max_threads, 1)),
+        tick_(options.tick),
+        id_(NextId()),
+        clock_(clock),
+        slots_(std::make_shared<SlotTable>()),
+        free_places_(places_),
+        monitor_(*this) {}
+  ~Pool() override { clock_.Cancel(monitor_); }
+
+  // --- Executor.
+
+  bool Schedule(Runnable& work) override {
+    if (stopping_.load(std::memory_order_relaxed)) return false;
+    Slot& slot = ThisSlot();
+    slot.deque.Push(&work);
+    if (stopping_.load(std::memory_order_seq_cst)) return !slot.deque.PopIf(&work);
+    NotifyWork();
+    return true;
+  }
+
+  bool Unschedule(Runnable& work) override { return ThisSlot().deque.PopIf(&work); }
+
+  bool TryEnter() override {
+    if (returners_.load(std::memory_order_relaxed) > 0 || stopping_.load(std::memory_order_relaxed)) return false;
+    if (!TryTakePlace()) return false;
+    ThisSlot().NextRun(true);
+    return true;
+  }
+
+  void Leave() override { EndRun(ThisSlot()); }
+
+  absl::Status BeginBlocking() override {
+    Slot& slot = ThisSlot();
+    if (slot.worker) {
+      MutexLock lock(mutex_);
+      if (threads_ >= max_threads_ && blocked_ + 1 >= threads_) {
+        return MakeStatus(absl::StatusCode::kResourceExhausted, ErrorKind::kGeneric,
+                          absl::StrCat("all ", threads_,
+                                       " threads that the runtime may have (max_threads) wait: one more would hang"));
+      }
+      ++blocked_;
+    }
+    EndRun(slot);
+    return absl::OkStatus();
+  }
+
+  void EndBlocking() override {
+    TakePlace();
+    Slot& slot = ThisSlot();
+    slot.NextRun(true);
+    if (slot.worker) {
+      MutexLock lock(mutex_);
+      --blocked_;
+    }
+  }
+
+  bool stopping() const override { return stopping_.load(std::memory_order_relaxed); }
+
+  // --- ThreadPool.
+
+  std::vector<std::string> Stop(Time deadline) override;
+
+  ThreadPoolStatistics Statistics() override {
+    MutexLock lock(mutex_);
+    return {.places = places_,
+            .threads = threads_,
+            .parked = static_cast<int>(parked_.size()),
+            .blocked = blocked_,
+            .lent = lent_.load(std::memory_order_relaxed)};
+  }
+
+ private:
+  struct Returner {
+    Parker& parker;
+    std::atomic<bool> granted{false};
+  };
+  struct Monitor final : Timer {
+    explicit Monitor(Pool& pool) : Timer([](Timer& timer) { static_cast<Monitor&>(timer).pool.Tick(); }), pool(pool) {}
+    Pool& pool;
+  };
+
+  // How often an idle worker looks around before it parks. Longer makes the next wake-up cheaper for the one who
+  // schedules, and takes the processor from it.
+  static constexpr int kSearchRounds = 64;
+
+  static std::uint64_t NextId() {
+    static std::atomic<std::uint64_t> next{1};
+    return next.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  Slot& ThisSlot() {
+    if (last_pool == id_) [[likely]]
+      return *last_slot;
+    return FindSlot();
+  }
+
+  Slot& FindSlot() {
+    Slot* slot = nullptr;
+    std::vector<ThreadSlots::Entry>& entries = thread_slots.entries;
+    for (std::size_t i = 0; i < entries.size();) {
+      if (entries[i].pool == id_) slot = entries[i].slot;
+      if (entries[i].table->closed.load(std::memory_order_acquire) && entries[i].pool != id_) {
+        entries[i].table->Release(entries[i].slot);
+        entries[i] = std::move(entries.back());
+        entries.pop_back();
+      } else {
+        ++i;
+      }
+    }
+    if (slot == nullptr) {
+      slot = slots_->Acquire();
+      slot->worker = false;
+      slot->tid.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_relaxed);
+      clockid_t cpu_clock = 0;
+      if (pthread_getcpuclockid(pthread_self(), &cpu_clock) == 0) {
+        slot->cpu_clock.store(cpu_clock, std::memory_order_release);
+      }
+      entries.push_back({id_, slots_, slot});
+    }
+    last_pool = id_;
+    last_slot = slot;
+    return *slot;
+  }
+
+  // --- Places.
+
+  bool TryTakePlace() {
+    int free = free_places_.load(std::memory_order_relaxed);
+    while (free > 0) {
+      if (free_places_.compare_exchange_weak(free, free - 1, std::memory_order_seq_cst)) return true;
+    }
+    return false;
+  }
+
+  // For a thread that comes back from a wait: before any new work.
+  void TakePlace() {
+    if (TryTakePlace()) return;
+    Returner returner{ThisThreadParker()};
+    {
+      MutexLock lock(mutex_);
+      returning_.push_back(&returner);
+      returners_.fetch_add(1, std::memory_order_seq_cst);
+    }
+    if (TryTakePlace()) {
+      bool granted_too = false;
+      {
+        MutexLock lock(mutex_);
+        const auto at = std::find(returning_.begin(), returning_.end(), &returner);
+        granted_too = at == returning_.end();
+        if (!granted_too) {
+          returning_.erase(at);
+          returners_.fetch_sub(1, std::memory_order_seq_cst);
+        }
+      }
+      if (granted_too) ReleasePlace();
+      return;
+    }
+    while (!returner.granted.load(std::memory_order_acquire)) returner.parker.Park();
+  }
+
+  // Ends a run; the place may have been lent meanwhile.
+  void EndRun(Slot& slot) {
+    if (slot.NextRun(false)) {
+      ReleasePlace();
+    } else {
+      lent_.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
+
+  void ReleasePlace() {
+    for (;;) {
+      // A negative count is a debt: places lent for threads that woke up meanwhile.
+      if (returners_.load(std::memory_order_seq_cst) > 0 && free_places_.load(std::memory_order_seq_cst) >= 0) {
+        MutexLock lock(mutex_);
+        if (!returning_.empty()) {
+          Returner* const returner = returning_.front();
+          returning_.erase(returning_.begin());
+          returners_.fetch_sub(1, std::memory_order_seq_cst);
+          Parker& parker = returner->parker;
+          returner->granted.store(true, std::memory_order_release);
+          parker.Unpark();
+          return;
+        }
+      }
+      free_places_.fetch_add(1, std::memory_order_seq_cst);
+      if (returners_.load(std::memory_order_seq_cst) == 0 || !TryTakePlace()) break;
+    }
+    if (work_waits_.load(std::memory_order_seq_cst) && work_waits_.exchange(false, std::memory_order_seq_cst)) {
+      NotifyWork();
+    }
+  }
+
+  // --- Making sure that work is found.
+
+  void NotifyWork() {
+    if (searching_.load(std::memory_order_seq_cst) != 0) return;
+    if (free_places_.load(std::memory_order_seq_cst) <= 0) {
+      if (!work_waits_.load(std::memory_order_seq_cst)) work_waits_.store(true, std::memory_order_seq_cst);
+      if (free_places_.load(std::memory_order_seq_cst) <= 0) {
+        ArmMonitor();
+        return;
+      }
+    }
+    WakeOrStart();
+  }
+
+  void WakeOrStart() {
+    Slot* woken = nullptr;
+    {
+      MutexLock lock(mutex_);
+      if (!parked_.empty()) {
+        woken = parked_.back();
+        parked_.pop_back();
+        woken->woken.store(true, std::memory_order_relaxed);
+        searching_.fetch_add(1, std::memory_order_seq_cst);
+      } else if (threads_ < max_threads_ && !stopping_.load(std::memory_order_relaxed)) {
+        searching_.fetch_add(1, std::memory_order_seq_cst);
+        ++threads_;
+        JoinEnded();
+        try {
+          running_threads_.emplace_back([self = shared_from_this()] { self->Work(); });
+        } catch (const std::system_error&) {  // the system has no thread to give: go on with those there are
+          --threads_;
+          searching_.fetch_sub(1, std::memory_order_seq_cst);
+        }
+      }
+    }
+    if (woken != nullptr) woken->parker.Unpark();
+  }
+
+  bool AnyWork() const {
+    const std::size_t count = slots_->count.load(std::memory_order_acquire);
+    const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!array[i].load(std::memory_order_relaxed)->deque.Empty()) return true;
+    }
+    return false;
+  }
+
+  Runnable* StealAny(Slot& thief) {
+    const std::size_t count = slots_->count.load(std::memory_order_acquire);
+    const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t from = (thief.steal_from + i) % count;
+      if (Runnable* const work = array[from].load(std::memory_order_relaxed)->deque.Steal()) {
+        thief.steal_from = static_cast<std::uint32_t>(from);  // where there was some there may be more
+        return work;
+      }
+    }
+    return nullptr;
+  }
+
+  // --- Workers.
+
+  void Work() {
+    Slot& slot = ThisSlot();
+    slot.worker = true;
+    HeldPlace held{this, nullptr};
+    held_places = &held;
+    while (Runnable* work = Search(slot)) {
+      if (!TryTakePlace()) {
+        slot.deque.Push(work);
+        searching_.fetch_add(1, std::memory_order_seq_cst);
+        continue;  // Search sees that no place is free and parks
+      }
+      bool has_place = true;
+      slot.NextRun(true);
+      do {
+        const std::string_view name = work->ScheduledName();
+        slot.name.store(name.data(), std::memory_order_relaxed);
+        slot.name_size.store(name.size(), std::memory_order_relaxed);
+        work->RunScheduled();
+        has_place = slot.NextRun(true) || RegainPlace(slot);
+        if (!has_place || stopping() || returners_.load(std::memory_order_relaxed) > 0) break;
+        work = Next(slot);
+      } while (work != nullptr);
+      searching_.fetch_add(1, std::memory_order_seq_cst);
+      if (has_place) EndRun(slot);
+    }
+  }
+
+  // The place was lent while the work slept; it may go on only with another.
+  bool RegainPlace(Slot& slot) {
+    lent_.fetch_sub(1, std::memory_order_relaxed);
+    if (TryTakePlace()) return true;
+    slot.NextRun(false);
+    return false;
+  }
+
+  Runnable* Next(Slot& slot) {
+    // Now and then the oldest first, so that a thread that keeps feeding itself starves nobody.
+    if (++slot.turn % 64 != 0) {
+      if (Runnable* const work = slot.deque.Pop()) return work;
+    }
+    return StealAny(slot);
+  }
+
+  // Called counted in searching_; returns not counted. Null: the worker is to end.
+  Runnable* Search(Slot& slot) {
+    for (;;) {
+      for (int round = 0; round < kSearchRounds && !stopping(); ++round) {
+        if (free_places_.load(std::memory_order_relaxed) <= 0) break;
+        if (Runnable* const work = StealAny(slot)) {
+          if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && AnyWork()) NotifyWork();
+          return work;
+        }
+        for (int i = 0; i < 16; ++i) SpinPause();
+      }
+      if (!ParkSearching(slot)) return nullptr;
+    }
+  }
+
+  // Called counted in searching_. True: counted again. False: the worker is to end, not counted.
+  bool ParkSearching(Slot& slot) {
+    bool needed = true;
+    {
+      MutexLock lock(mutex_);
+      needed = !stopping_.load(std::memory_order_relaxed) && static_cast<int>(parked_.size()) < places_;
+      if (needed) parked_.push_back(&slot);
+    }
+    if (!needed) {
+      searching_.fetch_sub(1, std::memory_order_seq_cst);
+      if (!stopping() && AnyWork()) NotifyWork();  // who pushed may have relied on this search
+      MutexLock lock(mutex_);
+      EndThisThread();
+      return false;
+    }
+    searching_.fetch_sub(1, std::memory_order_seq_cst);
+    if (AnyWork()) {
+      work_waits_.store(true, std::memory_order_seq_cst);
+      if (free_places_.load(std::memory_order_seq_cst) > 0) {
+        MutexLock lock(mutex_);
+        const auto at = std::find(parked_.begin(), parked_.end(), &slot);
+        if (at != parked_.end()) {
+          parked_.erase(at);
+          searching_.fetch_add(1, std::memory_order_seq_cst);
+          return true;
+        }
+      } else {
+        ArmMonitor();
+      }
+    }
+    while (!slot.woken.load(std::memory_order_acquire)) slot.parker.Park();
+    slot.woken.store(false, std::memory_order_relaxed);
+    return true;
+  }
+
+  void EndThisThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    --threads_;
+    const auto self = std::find_if(running_threads_.begin(), running_threads_.end(), [](const std::thread& thread) {
+      return thread.get_id() == std::this_thread::get_id();
+    });
+    if (self != running_threads_.end()) {
+      ended_threads_.push_back(std::move(*self));
+      running_threads_.erase(self);
+    }
+    if (threads_ == 0 && stopper_ != nullptr) stopper_->Unpark();
+  }
+
+  void JoinEnded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    // They take no lock after EndThisThread but the slot table's, so joining under ours is short.
+    for (std::thread& thread : ended_threads_) thread.join();
+    ended_threads_.clear();
+  }
+
+  // --- The monitor: places for work that sleeps in user code. On the clock's thread.
+
+  void ArmMonitor() {
+    if (stopping()) return;
+    if (monitor_armed_.load(std::memory_order_relaxed) || monitor_armed_.exchange(true, std::memory_order_seq_cst)) return;
+    clock_.Arm(monitor_, SaturatingAdd(clock_.Now(), tick_));
+  }
+
+  void Tick() {
+    if (stopping()) return;
+    if (!AnyWork()) {
+      monitor_armed_.store(false, std::memory_order_seq_cst);
+      if (AnyWork()) ArmMonitor();
+      return;
+    }
+    bool lent = false;
+    const std::size_t count = slots_->count.load(std::memory_order_acquire);
+    const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+      lent |= LendIfAsleep(*array[i].load(std::memory_order_relaxed));
+    }
+    if (lent || free_places_.load(std::memory_order_seq_cst) > 0) NotifyWork();
+    clock_.Arm(monitor_, SaturatingAdd(clock_.Now(), tick_));
+  }
+
+  bool LendIfAsleep(Slot& slot) {
+    std::uint64_t run = slot.run.load(std::memory_order_acquire);
+    if (!(run & Slot::kRunning)) {
+      slot.seen_cpu = -1;
+      return false;
+    }
+    const std::int64_t cpu = CpuNanoseconds(slot.cpu_clock.load(std::memory_order_acquire));
+    const bool stood_still = cpu >= 0 && cpu == slot.seen_cpu && (run | Slot::kLent) == (slot.seen_run | Slot::kLent);
+    slot.seen_cpu = cpu;
+    slot.seen_run = run;
+    if (run & Slot::kLent) {
+      // It runs again: nobody else gets a place for it until somebody gives one up.
+      if (!stood_still && slot.run.compare_exchange_strong(run, run & ~Slot::kLent, std::memory_order_acq_rel)) {
+        free_places_.fetch_sub(1, std::memory_order_seq_cst);
+        lent_.fetch_sub(1, std::memory_order_relaxed);
+      }
+      return false;
+    }
+    if (!stood_still || !SleepsInKernel(slot.tid.load(std::memory_order_relaxed))) return false;
+    lent_.fetch_add(1, std::memory_order_relaxed);
+    if (!slot.run.compare_exchange_strong(run, run | Slot::kLent, std::memory_order_acq_rel)) {
+      lent_.fetch_sub(1, std::memory_order_relaxed);
+      return false;
+    }
+    ReleasePlace();
+    return true;
+  }
+
+  const int places_;
+  const int max_threads_;
+  const Duration tick_;
+  const std::uint64_t id_;
+  Clock& clock_;
+  const std::shared_ptr<SlotTable> slots_;
+
+  alignas(64) std::atomic<int> searching_{0};
+  std::atomic<int> returners_{0};
+  std::atomic<bool> work_waits_{false};  // releasing a place must look for work
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> monitor_armed_{false};
+  alignas(64) std::atomic<int> free_places_;
+  std::atomic<int> lent_{0};
+
+  alignas(64) Mutex mutex_;
+  std::vector<Slot*> parked_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Returner*> returning_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> running_threads_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> ended_threads_ ABSL_GUARDED_BY(mutex_);
+  int threads_ ABSL_GUARDED_BY(mutex_) = 0;
+  int blocked_ ABSL_GUARDED_BY(mutex_) = 0;
+  Parker* stopper_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Monitor monitor_;
+};
+
+std::vector<std::string> Pool::Stop(Time deadline) {
+  stopping_.store(true, std::memory_order_seq_cst);
+  clock_.Cancel(monitor_);
+  {
+    MutexLock lock(mutex_);
+    for (Slot* const slot : parked_) {
+      searching_.fetch_add(1, std::memory_order_seq_cst);
+      slot->woken.store(true, std::memory_order_release);
+      slot->parker.Unpark();
+    }
+    parked_.clear();
+    stopper_ = &ThisThreadParker();
+  }
+  const auto discard = [this] {
+    const std::size_t count = slots_->count.load(std::memory_order_acquire);
+    const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+      WorkDeque& deque = array[i].load(std::memory_order_relaxed)->deque;
+      while (!deque.Empty()) {
+        if (Runnable* const work = deque.Steal()) work->DiscardScheduled();
+      }
+    }
+  };
+  for (;;) {
+    discard();
+    {
+      MutexLock lock(mutex_);
+      if (threads_ == 0) break;
+    }
+    clock_.ParkUntil(ThisThreadParker(), deadline);
+    if (deadline != kNever && clock_.Now() >= deadline) break;
+  }
+  discard();  // what a worker put back as it ended
+  clock_.Cancel(monitor_);
+  std::vector<std::string> abandoned;
+  MutexLock lock(mutex_);
+  stopper_ = nullptr;
+  JoinEnded();
+  slots_->closed.store(true, std::memory_order_release);
+  if (threads_ == 0) return abandoned;
+  const std::size_t count = slots_->count.load(std::memory_order_acquire);
+  const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Slot& slot = *array[i].load(std::memory_order_relaxed);
+    if (!(slot.run.load(std::memory_order_acquire) & Slot::kRunning)) continue;
+    const char* const name = slot.name.load(std::memory_order_relaxed);
+    abandoned.emplace_back(name != nullptr ? std::string(name, slot.name_size.load(std::memory_order_relaxed)) : "work");
+  }
+  for (std::thread& thread : running_threads_) thread.detach();
+  running_threads_.clear();
+  return abandoned;
+}
+
+}  // namespace
+
+std::shared_ptr<ThreadPool> MakeThreadPool(const ThreadPoolOptions& options, Clock& clock) {
+  auto pool = std::make_shared<Pool>(options, clock);
+  Pool* const raw = pool.get();
+  // Workers keep the pool's memory; the last user's handle stops them.
+  return std::shared_ptr<ThreadPool>(raw, [pool = std::move(pool)](ThreadPool* stopped) { stopped->Stop(kNever); });
+}
+
+}  // namespace rustyray::core
