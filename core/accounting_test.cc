@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/type_name.h"
+
 namespace mine {
 
 struct Tensor {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <tuple>
 
+#include "absl/status/status.h"
+
 namespace rustyray::core {
 
 class ObjectRef {};  // Codecs must do with a type that they do not know.

@@ -12,6 +12,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/cord.h"
+
 namespace rustyray::core {
 namespace {
 

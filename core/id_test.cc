@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/hash/hash.h"
+#include "absl/status/status.h"
 
 namespace rustyray::core {
 namespace {

@@ -6,6 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "core/accounting.h"
+#include "core/codec.h"
+
 namespace named {
 struct Point {
   int x, y;
