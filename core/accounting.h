@@ -10,6 +10,7 @@
 // Thread-compatible, as reading the object is.
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <deque>
 #include <forward_list>
