@@ -83,11 +83,13 @@ bool Record::AddHandleIfAny() {
   return false;
 }
 
-void Record::ReviveHandle() {
+bool Record::ReviveHandle() {
   std::uint64_t counts = counts_.load(std::memory_order_relaxed);
   for (;;) {
-    const std::uint64_t more = kHandle + ((counts & kHandles) == 0 ? kHold : 0);
-    if (counts_.compare_exchange_weak(counts, counts + more, std::memory_order_acq_rel)) return;
+    const bool first = (counts & kHandles) == 0;
+    if (counts_.compare_exchange_weak(counts, counts + kHandle + (first ? kHold : 0), std::memory_order_acq_rel)) {
+      return first;
+    }
   }
 }
 
@@ -134,19 +136,19 @@ void Record::FinishStorage() {
 
 void Record::ReleaseValue() {
   if (!(state(std::memory_order_acquire) & kValue) || value_.data == nullptr) return;
-  const void* const data = std::exchange(value_.data, nullptr);
-  if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(data));
+  if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
   if (RecordExtras* const extras = extras_.load(std::memory_order_acquire)) {
     extras->inner.clear();
   }
-  if (owner_ != nullptr) owner_->OnValueGone(*this, accounted_);
+  if (owner_ != nullptr) owner_->OnValueGone(*this, accounted());
+  value_.data = nullptr;
 }
 
 // --- Sealing.
 
 void Record::SealValue(const Value& value, std::size_t size_beside) {
   value_ = value;
-  accounted_ = size_beside;
+  set_accounted(size_beside);
   if (owner_ != nullptr) {
     if (ErrorPtr rejected = owner_->Admit(*this)) {
       if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
@@ -233,6 +235,12 @@ bool Record::PinIfPresent() {
   return false;
 }
 
+void Record::Unpin() {
+  RecordOwner* const owner = owner_;  // outlives the record
+  DropHold();
+  if (owner != nullptr) owner->OnUnpinned();
+}
+
 namespace {
 
 // The deleter of an anchor: frees the decode, if it is one, and gives the hold back.
@@ -246,7 +254,11 @@ struct AnchorDeleter {
       if (decode_type->destroy != nullptr) decode_type->destroy(const_cast<void*>(object));
       ::operator delete(const_cast<void*>(object), std::align_val_t{decode_type->align});
     }
-    if (live != nullptr) live->fetch_sub(1, std::memory_order_release);
+    if (live == nullptr) {
+      record->Unpin();
+      return;
+    }
+    live->fetch_sub(1, std::memory_order_release);
     record->DropHold();
   }
 };
@@ -278,7 +290,7 @@ absl::StatusOr<std::shared_ptr<const void>> Record::View() {
       return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kEvicted, "the object was evicted from its store");
     }
     auto view = MakeAnchor(nullptr);
-    DropHold();
+    Unpin();
     return view;
   }
   if (state(std::memory_order_acquire) & kViewed) return extras_.load(std::memory_order_relaxed)->anchor;
@@ -404,7 +416,8 @@ bool Record::TryEvict() {
 
 bool Record::pinned_in_cache() const {
   const std::uint64_t counts = counts_.load(std::memory_order_acquire);
-  return (counts & kHolds) > ((counts & kHandles) == 0 ? kHold : 2 * kHold);
+  const std::uint64_t unpinned = ((counts & kHandles) == 0 ? 0 : kHold) + (is_indexed() ? kHold : 0);
+  return (counts & kHolds) > unpinned;
 }
 
 }  // namespace rustyray::core

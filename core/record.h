@@ -34,6 +34,11 @@ class Record;
 class Waiting;
 struct RecordExtras;
 
+// Whom the bytes of a value are charged to. Stores derive theirs from it; it outlives the records charged to it.
+struct Account {
+  AccountId id;
+};
+
 // Hears of the handles of records: what an owner service needs to know. Calls come from the thread that does it and
 // must be short; `slot` is a word in the record that belongs to the observer.
 class HandleObserver {
@@ -52,7 +57,8 @@ class RecordOwner {
  public:
   // Accounts the value just set, in place, or moves it elsewhere. An error rejects it: the record then seals that.
   virtual ErrorPtr Admit(Record& record) = 0;
-  // The value of `record` is gone; `bytes` as admitted.
+  // The value of `record` is gone; `bytes` as admitted. If it was encoded, value() still says where its bytes lie: they
+  // are the owner's to free.
   virtual void OnValueGone(Record& record, std::size_t bytes) = 0;
   // The last handle of an owned record went. Its id, if any, must no longer be found when this returns.
   virtual void OnLastHandle(Record& record) = 0;
@@ -70,6 +76,8 @@ class RecordOwner {
   virtual ErrorPtr OnDecodeKept(Record& record, std::size_t bytes) = 0;
   // It was not kept after all.
   virtual void OnDecodeDropped(Record& record, std::size_t bytes) = 0;
+  // A pin of some cache object went (which one does not matter, it may be gone): there may be more to evict.
+  virtual void OnUnpinned() = 0;
 
   // True once the runtime or store behind it was shut down: reads report that.
   bool closed() const { return closed_.load(std::memory_order_acquire); }
@@ -127,9 +135,10 @@ class Record {
   void DropHold() {
     if ((counts_.fetch_sub(kHold, std::memory_order_acq_rel) & kHolds) == kHold) StorageGone();
   }
-  // For an index: a handle if there still is one; or, for a cache object, in any case.
+  // For an index: a handle if there still is one; or, for a cache object, in any case. ReviveHandle says whether it is
+  // the first one again: then its caller tells the observer.
   bool AddHandleIfAny();
-  void ReviveHandle();
+  bool ReviveHandle();
   std::uint32_t handles() const {
     return static_cast<std::uint32_t>(counts_.load(std::memory_order_acquire) & kHandles);
   }
@@ -163,13 +172,14 @@ class Record {
   const Value& value() const { return value_; }  // has_value() only
   ErrorPtr error() const;                        // has_error() only
   // Bytes accounted for the value.
-  std::size_t accounted() const { return accounted_; }
-  // Pins a value that may be evicted: false when it is gone. Unpin with DropHold. Owned objects need no pin.
+  std::size_t accounted() const { return accounted_.load(std::memory_order_relaxed); }
+  // Pins a value that may be evicted: false when it is gone. Unpin with Unpin. Owned objects need no pin.
   bool PinIfPresent();
+  void Unpin();
   // The same for readers that do not know: nothing to do for owned objects.
   bool PinIfPresentCache() { return !is_cache() || PinIfPresent(); }
   void UnpinCache() {
-    if (is_cache()) DropHold();
+    if (is_cache()) Unpin();
   }
   // A share in the stored object itself; of an encoded value, in the one decode of it that is kept. The first View
   // makes an anchor; later ones neither lock nor allocate. (An anchor for each View: cache objects, and decodes that
@@ -194,7 +204,8 @@ class Record {
   // The owner's mark on a value whose Views outlive its handles.
   void set_abandoned() { state_.fetch_or(kAbandoned, std::memory_order_relaxed); }
   bool is_abandoned() const { return state(std::memory_order_relaxed) & kAbandoned; }
-  void set_accounted(std::size_t bytes) { accounted_ = bytes; }
+  void set_accounted(std::size_t bytes) { accounted_.store(bytes, std::memory_order_relaxed); }
+  void add_accounted(std::size_t bytes) { accounted_.fetch_add(bytes, std::memory_order_relaxed); }
   void PublishUnshared() { state_.fetch_or(kClaimed | kSealing | kValue, std::memory_order_release); }
   // Replaces a native value by encoded bytes, kept with `inner`; destroys the native. Before publishing only.
   void MoveToBytes(const void* bytes, std::size_t size, std::vector<ObjectRef> inner);
@@ -214,9 +225,9 @@ class Record {
   bool pinned_in_cache() const;
   // A relaxed stamp of the last use, for eviction in order of use.
   std::atomic<std::uint64_t>& recency();
-  // An opaque word of the owner: the account that the bytes are charged to. Set before admission.
-  void* charge() const { return charge_; }
-  void set_charge(void* charge) { charge_ = charge; }
+  // The account that the bytes are charged to; null: the owner's own. Set before Adopt, and before admission.
+  Account* charge() const { return charge_; }
+  void set_charge(Account* charge) { charge_ = charge; }
   // A word of the observer's.
   std::atomic<void*>& observer_slot() { return observer_slot_; }
   std::atomic<std::uint32_t>& submitted() { return submitted_; }
@@ -271,9 +282,9 @@ class Record {
   Record* next_deferred_ = nullptr;     // in one thread's deferred queue
   RecordOwner* owner_ = nullptr;
   Value value_;                         // set by the sealer before it publishes
-  std::size_t accounted_ = 0;
+  std::atomic<std::size_t> accounted_{0};
   std::atomic<RecordExtras*> extras_{nullptr};  // rare state, made on demand
-  void* charge_ = nullptr;
+  Account* charge_ = nullptr;
   std::atomic<void*> observer_slot_{nullptr};
 };
 
