@@ -186,19 +186,19 @@ bool Call::Cancel(const ErrorPtr& error) {
   return true;
 }
 
-void Call::SnapshotUnready(std::vector<ObjectRef>& refs, std::size_t most) {
+void Call::SnapshotUnready(std::vector<RecordHold>& records, std::size_t most) {
   if (!has_refs_) return;
   LockBit();
   if (!claimed()) {
     VisitRefs([&](const ObjectRef& ref) {
-      if (refs.size() < most && !ref.ready()) refs.push_back(ref);
+      if (records.size() < most && !ref.ready()) records.emplace_back(*ref.record());
     });
   }
   UnlockBit();
 }
 
-ObjectRef Call::NextUnready(ErrorPtr& failed) {
-  ObjectRef unready;
+RecordHold Call::NextUnready(ErrorPtr& failed) {
+  RecordHold unready;
   if (!has_refs_) return unready;
   LockBit();
   if (!claimed()) {
@@ -207,7 +207,7 @@ ObjectRef Call::NextUnready(ErrorPtr& failed) {
     VisitRefs([&](const ObjectRef& ref) {
       if (position++ < resolved || stop) return;
       if (!ref.ready()) {
-        unready = ref;
+        unready = RecordHold(*ref.record());
         stop = true;
       } else {
         if (ref.record()->has_error() && failed == nullptr) failed = ref.record()->error();

@@ -39,9 +39,9 @@ struct CallAnnex {
     Call& call;
     Clock& clock;
   };
-  std::string name;                  // given by the user; else the function's
-  Time deadline = kNever;            // by the clock of the system it is submitted to
-  std::optional<Deadline> overdue;   // armed from submission to Finish; holds the call
+  std::string name;                 // given by the user; else the function's
+  Time deadline = kNever;           // by the clock of the system it is submitted to
+  std::optional<Deadline> overdue;  // armed from submission to Finish; holds the call
 };
 
 class Call : public Record, public Runnable, public Waiter {
@@ -64,11 +64,11 @@ class Call : public Record, public Runnable, public Waiter {
   virtual void VisitRefs(absl::FunctionRef<void(const ObjectRef&)> visit) const = 0;
   // Encodes the arguments, for engines that send calls away. An error names the argument and type without a codec.
   virtual absl::Status Encode(EncodeSink& sink) const = 0;
-  // Adds the refs it still waits for to `refs`, at most `most`. Empty when it is claimed or has none.
-  void SnapshotUnready(std::vector<ObjectRef>& refs, std::size_t most);
-  // The first ref at or after `resolved` that is not ready, with `resolved` moved to it; null when all are, or it is
-  // claimed. `failed` gets the error of an argument that has one. For one resolver at a time.
-  ObjectRef NextUnready(ErrorPtr& failed);
+  // Adds the records it still waits for, at most `most`. Empty when it is claimed or has none.
+  void SnapshotUnready(std::vector<RecordHold>& records, std::size_t most);
+  // The record of the first ref at or after `resolved` that is not ready, with `resolved` moved to it; null when all
+  // are, or it is claimed. `failed` gets the error of an argument that has one. For one resolver at a time.
+  RecordHold NextUnready(ErrorPtr& failed);
 
   const FunctionInfo& function() const { return *function_; }
   // The user's name for it, else its function's.
@@ -121,8 +121,8 @@ class Call : public Record, public Runnable, public Waiter {
   std::atomic<CallScope*> children_{nullptr};  // made by the running thread at its first child
 };
 
-// Whether the calling function was told to stop: its call was cancelled, its deadline passed, or its runtime shuts down.
-// Cheap: two loads.
+// Whether the calling function was told to stop: its call was cancelled, its deadline passed, or its runtime shuts
+// down. Cheap: two loads.
 class CancelToken {
  public:
   // The token of the call this thread runs; outside of calls one that is never cancelled.

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -278,14 +279,36 @@ class Record {
   std::atomic<std::uint64_t> counts_;
   std::atomic<std::uint32_t> state_;
   std::atomic<std::uint32_t> submitted_{0};
-  Waiter* waiters_ = nullptr;           // under kLock
-  Record* next_deferred_ = nullptr;     // in one thread's deferred queue
+  Waiter* waiters_ = nullptr;        // under kLock
+  Record* next_deferred_ = nullptr;  // in one thread's deferred queue
   RecordOwner* owner_ = nullptr;
-  Value value_;                         // set by the sealer before it publishes
+  Value value_;  // set by the sealer before it publishes
   std::atomic<std::size_t> accounted_{0};
   std::atomic<RecordExtras*> extras_{nullptr};  // rare state, made on demand
   Account* charge_ = nullptr;
   std::atomic<void*> observer_slot_{nullptr};
+};
+
+// Keeps a record's storage, and says nothing of its value: what waits and graphs use, since another handle would make a
+// ref look shared.
+class RecordHold {
+ public:
+  RecordHold() = default;
+  explicit RecordHold(Record& record) : record_(&record) { record_->AddHold(); }
+  RecordHold(RecordHold&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
+  RecordHold& operator=(RecordHold other) noexcept {
+    std::swap(record_, other.record_);
+    return *this;
+  }
+  ~RecordHold() {
+    if (record_ != nullptr) record_->DropHold();
+  }
+  explicit operator bool() const { return record_ != nullptr; }
+  Record* operator->() const { return record_; }
+  Record& operator*() const { return *record_; }
+
+ private:
+  Record* record_ = nullptr;
 };
 
 }  // namespace rustyray::core

@@ -51,12 +51,12 @@ struct Slot {
     return !(run.exchange(next | (running ? kRunning : 0), std::memory_order_acq_rel) & kLent);
   }
 
-  alignas(64) Parker parker;          // of a parked worker
+  alignas(64) Parker parker;  // of a parked worker
   std::atomic<bool> woken{false};
   std::atomic<pid_t> tid{0};
   std::atomic<clockid_t> cpu_clock{0};
-  bool worker = false;                // the thread's own
-  std::uint32_t steal_from = 0;       // the thread's own: where the next round begins
+  bool worker = false;           // the thread's own
+  std::uint32_t steal_from = 0;  // the thread's own: where the next round begins
   std::uint32_t turn = 0;
 
   // The monitor's: what it saw at its last tick.
@@ -524,7 +524,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void ArmMonitor() {
     if (stopping()) return;
-    if (monitor_armed_.load(std::memory_order_relaxed) || monitor_armed_.exchange(true, std::memory_order_seq_cst)) return;
+    if (monitor_armed_.load(std::memory_order_relaxed) || monitor_armed_.exchange(true, std::memory_order_seq_cst))
+      return;
     clock_.Arm(monitor_, SaturatingAdd(clock_.Now(), tick_));
   }
 
@@ -645,7 +646,8 @@ std::vector<std::string> Pool::Stop(Time deadline) {
     const Slot& slot = *array[i].load(std::memory_order_relaxed);
     if (!(slot.run.load(std::memory_order_acquire) & Slot::kRunning)) continue;
     const char* const name = slot.name.load(std::memory_order_relaxed);
-    abandoned.emplace_back(name != nullptr ? std::string(name, slot.name_size.load(std::memory_order_relaxed)) : "work");
+    abandoned.emplace_back(name != nullptr ? std::string(name, slot.name_size.load(std::memory_order_relaxed))
+                                           : "work");
   }
   for (std::thread& thread : running_threads_) thread.detach();
   running_threads_.clear();

@@ -46,7 +46,7 @@ bool RunInline(Call& call) {
 bool MayBegin(Call& call) {
   if (call.claimed()) return false;
   if (!call.has_refs()) return true;
-  std::vector<ObjectRef> unready;
+  std::vector<RecordHold> unready;
   call.SnapshotUnready(unready, 1);
   return unready.empty();
 }
@@ -58,29 +58,28 @@ std::string Named(const Record& record) {
 }
 
 absl::Status TimedOut() {
-  return MakeStatus(absl::StatusCode::kDeadlineExceeded, ErrorKind::kTimeout,
-                    "timed out before the object was ready");
+  return MakeStatus(absl::StatusCode::kDeadlineExceeded, ErrorKind::kTimeout, "timed out before the object was ready");
 }
 
 }  // namespace
 
 absl::Status Waiting::WaitFor(const ObjectRef& ref, Time deadline) {
   if (ref.ready()) return absl::OkStatus();
-  if (deadline == kNever) return HelpOrPark(ref);
-  return Park(ref, ref, deadline);
+  if (deadline == kNever) return HelpOrPark(*ref.record());
+  return Park(*ref.record(), *ref.record(), deadline);
 }
 
-absl::Status Waiting::HelpOrPark(const ObjectRef& target) {
-  std::vector<ObjectRef> path;  // from the target to what it needs first; each unready when it was added
-  std::vector<ObjectRef> unready;
+absl::Status Waiting::HelpOrPark(Record& target) {
+  std::vector<RecordHold> path;  // from the target to what it needs first; each unready when it was added
+  std::vector<RecordHold> unready;
   while (!target.ready()) {
-    if (!path.empty() && path.back().ready()) {
+    if (!path.empty() && path.back()->ready()) {
       path.pop_back();
       continue;
     }
-    const ObjectRef& inner = path.empty() ? target : path.back();
-    if (inner.record()->is_call()) {
-      Call& call = static_cast<Call&>(*inner.record());
+    Record& inner = path.empty() ? target : *path.back();
+    if (inner.is_call()) {
+      Call& call = static_cast<Call&>(inner);
       if (!call.claimed()) {
         call.SnapshotUnready(unready, 1);
         if (!unready.empty()) {
@@ -97,18 +96,18 @@ absl::Status Waiting::HelpOrPark(const ObjectRef& target) {
   return absl::OkStatus();
 }
 
-absl::Status Waiting::Park(const ObjectRef& target, const ObjectRef& inner, Time deadline) {
+absl::Status Waiting::Park(Record& target, Record& inner, Time deadline) {
   DrainDeferred();
   if (target.ready() || inner.ready()) return absl::OkStatus();
-  if (inner.record()->is_call()) {
-    if (Executor* const executor = static_cast<Call&>(*inner.record()).executor()) {
+  if (inner.is_call()) {
+    if (Executor* const executor = static_cast<Call&>(inner).executor()) {
       while (executor->StepWhileBlocked()) {
         if (target.ready() || inner.ready()) return absl::OkStatus();
       }
     }
   }
   if (deadline != kNever && clock_.Now() >= deadline) return TimedOut();
-  if (absl::Status status = EnterGraph(target, deadline); !status.ok()) return status;
+  if (absl::Status status = EnterGraph(&target, deadline); !status.ok()) return status;
   struct Leave {
     Waiting& waiting;
     ~Leave() { waiting.LeaveGraph(); }
@@ -117,17 +116,17 @@ absl::Status Waiting::Park(const ObjectRef& target, const ObjectRef& inner, Time
   if (!scope.status().ok()) return scope.status();
 
   Wake target_wake(ThisThreadParker()), inner_wake(ThisThreadParker());
-  if (!target.record()->AddWaiter(target_wake)) return absl::OkStatus();
-  const bool two = !(inner == target);
+  if (!target.AddWaiter(target_wake)) return absl::OkStatus();
+  const bool two = &inner != &target;
   bool timed_out = false;
-  if (!two || inner.record()->AddWaiter(inner_wake)) {
+  if (!two || inner.AddWaiter(inner_wake)) {
     while (!target_wake.rang() && !inner_wake.rang() && !timed_out) {
       clock_.ParkUntil(target_wake.parker, deadline);
       timed_out = deadline != kNever && clock_.Now() >= deadline;
     }
-    if (two) inner_wake.Retire(*inner.record());
+    if (two) inner_wake.Retire(inner);
   }
-  target_wake.Retire(*target.record());
+  target_wake.Retire(target);
   return timed_out && !target.ready() ? TimedOut() : absl::OkStatus();
 }
 
@@ -175,8 +174,7 @@ struct Gathering {
 
 }  // namespace
 
-absl::StatusOr<std::size_t> Waiting::WaitForSome(std::size_t count,
-                                                 absl::FunctionRef<const ObjectRef&(std::size_t)> at,
+absl::StatusOr<std::size_t> Waiting::WaitForSome(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at,
                                                  std::size_t enough, Time deadline) {
   const auto count_ready = [&] {
     std::size_t ready = 0;
@@ -211,7 +209,7 @@ absl::StatusOr<std::size_t> Waiting::WaitForSome(std::size_t count,
   const bool enough_there = gathering->missing.fetch_sub(there, std::memory_order_acq_rel) <= there;
   absl::Status blocked;
   if (!enough_there) {
-    blocked = EnterGraph(ObjectRef(), deadline);
+    blocked = EnterGraph(nullptr, deadline);
     {
       const BlockingScope scope;
       if (blocked.ok()) blocked = scope.status();
@@ -232,14 +230,13 @@ absl::StatusOr<std::size_t> Waiting::WaitForSome(std::size_t count,
   return count_ready();
 }
 
-absl::Status Waiting::EnterGraph(const ObjectRef& awaited, Time deadline) {
-  std::vector<ObjectRef> visited;  // dropped after the lock: a last handle may free anything
+absl::Status Waiting::EnterGraph(Record* awaited, Time deadline) {
+  std::vector<RecordHold> kept;  // dropped after the lock: a last hold may free anything
   MutexLock lock(mutex_);
-  if (awaited && deadline == kNever && current_frame != nullptr) {
-    if (absl::Status status = FindCycle(awaited, visited); !status.ok()) return status;
+  if (awaited != nullptr && deadline == kNever && current_frame != nullptr) {
+    if (absl::Status status = FindCycle(*awaited, kept); !status.ok()) return status;
   }
-  blocked_.insert_or_assign(ThisThreadNumber(),
-                            Blocked{current_frame, awaited ? &awaited : nullptr, deadline != kNever});
+  blocked_.insert_or_assign(ThisThreadNumber(), Blocked{current_frame, awaited, deadline != kNever});
   return absl::OkStatus();
 }
 
@@ -248,31 +245,34 @@ void Waiting::LeaveGraph() {
   blocked_.erase(ThisThreadNumber());
 }
 
-absl::Status Waiting::FindCycle(const ObjectRef& awaited, std::vector<ObjectRef>& visited) {
+absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) {
   struct Step {
     std::size_t from;  // the step that led here
     std::string how;
   };
   const std::uint32_t me = ThisThreadNumber();
   const std::string my_name = Named(*current_frame->call);
-  std::vector<Step> steps{{0, absl::StrCat(my_name, " waits for ", Named(*awaited.record()))}};
+  std::vector<Step> steps{{0, absl::StrCat(my_name, " waits for ", Named(awaited))}};
   std::unordered_map<const Record*, bool> seen;
-  visited.push_back(awaited);
-  seen[awaited.record()] = true;
+  std::vector<Record*> visited{&awaited};
+  seen[&awaited] = true;
+  kept.emplace_back(awaited);
   for (std::size_t at = 0; at < visited.size(); ++at) {
-    Record& record = *visited[at].record();
+    Record& record = *visited[at];
     if (record.ready() || !record.is_call()) continue;
     Call& call = static_cast<Call&>(record);
-    const auto follow = [&](const ObjectRef& to, std::string how) {
-      if (!seen.emplace(to.record(), true).second) return;
-      visited.push_back(to);
+    const auto follow = [&](Record& to, std::string how) {
+      if (!seen.emplace(&to, true).second) return;
+      visited.push_back(&to);
+      kept.emplace_back(to);
       steps.push_back({at, std::move(how)});
     };
     if (!call.claimed()) {
-      std::vector<ObjectRef> unready;
+      std::vector<RecordHold> unready;
       call.SnapshotUnready(unready, static_cast<std::size_t>(-1));
-      for (const ObjectRef& ref : unready) {
-        follow(ref, absl::StrCat(Named(call), " needs the result of ", Named(*ref.record())));
+      for (RecordHold& needed : unready) {
+        follow(*needed, absl::StrCat(Named(call), " needs the result of ", Named(*needed)));
+        kept.push_back(std::move(needed));
       }
       continue;
     }
@@ -296,14 +296,14 @@ absl::Status Waiting::FindCycle(const ObjectRef& awaited, std::vector<ObjectRef>
     if (blocked == blocked_.end() || blocked->second.timed || blocked->second.awaited == nullptr) continue;
     follow(*blocked->second.awaited,
            absl::StrCat(blocked->second.frames != nullptr ? Named(*blocked->second.frames->call) : Named(call),
-                        " waits for ", Named(*blocked->second.awaited->record())));
+                        " waits for ", Named(*blocked->second.awaited)));
   }
   return absl::OkStatus();
 }
 
 std::string Waiting::Dump() {
   std::string out;
-  std::vector<ObjectRef> dropped_after_the_lock;
+  std::vector<RecordHold> dropped_after_the_lock;
   MutexLock lock(mutex_);
   for (const auto& [thread, blocked] : blocked_) {
     absl::StrAppend(&out, "thread ", thread);
@@ -313,14 +313,14 @@ std::string Waiting::Dump() {
     if (blocked.awaited == nullptr) {
       absl::StrAppend(&out, " waits for some of several objects");
     } else {
-      Record& awaited = *blocked.awaited->record();
+      Record& awaited = *blocked.awaited;
       absl::StrAppend(&out, " waits for ", Named(awaited));
       if (awaited.is_call()) {
         Call& call = static_cast<Call&>(awaited);
-        std::vector<ObjectRef> unready;
+        std::vector<RecordHold> unready;
         call.SnapshotUnready(unready, 1);
         if (!unready.empty()) {
-          absl::StrAppend(&out, " (needs the result of ", Named(*unready[0].record()), ")");
+          absl::StrAppend(&out, " (needs the result of ", Named(*unready[0]), ")");
         } else if (call.ready()) {
           absl::StrAppend(&out, " (done)");
         } else if (call.claimed()) {
@@ -328,7 +328,7 @@ std::string Waiting::Dump() {
         } else {
           absl::StrAppend(&out, " (not begun)");
         }
-        for (ObjectRef& ref : unready) dropped_after_the_lock.push_back(std::move(ref));
+        for (RecordHold& needed : unready) dropped_after_the_lock.push_back(std::move(needed));
       }
     }
     absl::StrAppend(&out, blocked.timed ? ", up to a deadline\n" : "\n");

@@ -3,8 +3,8 @@
 // An untimed wait for one record helps: it runs the call it waits for, if nobody has begun it, or the unfinished call
 // that that one needs, found iteratively; never unrelated work. It helps only with a running place of the call's
 // executor and with stack left. Otherwise it parks. Timed waits and waits for k of n park.
-// Cycles: an untimed wait writes its edge before it sleeps; the wait that would close a cycle gets an error (kWaitCycle)
-// that names the calls in it. Timed waits and waits for k of n cannot hang for good and are left out.
+// Cycles: an untimed wait writes its edge before it sleeps; the wait that would close a cycle gets an error
+// (kWaitCycle) that names the calls in it. Timed waits and waits for k of n cannot hang for good and are left out.
 // Invariant: the graph holds only threads that sleep or are about to; a thread stands in it under its own number, and
 // a running call is found through the number of the thread that runs it.
 // Threads: all methods, any thread.
@@ -57,18 +57,17 @@ class Waiting {
 
  private:
   struct Blocked {
-    const CallFrame* frames;   // of the sleeping thread, which cannot change them
-    const ObjectRef* awaited;  // the sleeper's; null: some of several
+    const CallFrame* frames;  // of the sleeping thread, which cannot change them
+    Record* awaited;          // held by the sleeper; null: some of several
     bool timed;
   };
 
-  absl::Status HelpOrPark(const ObjectRef& target);
+  absl::Status HelpOrPark(Record& target);
   // Sleeps until `target` or `inner` is ready.
-  absl::Status Park(const ObjectRef& target, const ObjectRef& inner, Time deadline);
-  absl::Status EnterGraph(const ObjectRef& awaited, Time deadline);
+  absl::Status Park(Record& target, Record& inner, Time deadline);
+  absl::Status EnterGraph(Record* awaited, Time deadline);
   void LeaveGraph();
-  absl::Status FindCycle(const ObjectRef& awaited, std::vector<ObjectRef>& visited)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status FindCycle(Record& awaited, std::vector<RecordHold>& kept) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;
   Mutex mutex_;

@@ -1,0 +1,118 @@
+#include "task/function_registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/error.h"
+
+namespace rustyray::task {
+namespace {
+
+absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+std::string Place(const Registration& registration) {
+  return absl::StrCat(View(registration.file), ":", registration.line);
+}
+
+bool SameRegistration(const Registration& a, const Registration& b) {
+  return a.name == b.name && a.file == b.file && a.line == b.line;
+}
+
+// The names among `known` that a person may have meant by `name`.
+std::vector<std::string> Close(std::string_view name, std::vector<std::string> known) {
+  std::erase_if(known, [&](const std::string& one) {
+    return one.find(name) == std::string::npos && name.find(one) == std::string_view::npos &&
+           !std::equal(one.begin(), one.begin() + std::min<std::size_t>(one.size(), 3), name.begin(),
+                       name.begin() + std::min<std::size_t>(name.size(), 3));
+  });
+  std::sort(known.begin(), known.end());
+  if (known.size() > 5) known.resize(5);
+  return known;
+}
+
+}  // namespace
+
+FunctionRegistry::~FunctionRegistry() = default;
+
+absl::Status FunctionRegistry::AddAll(const Registration* head) {
+  core::MutexLock lock(mutex_);
+  if (head == seen_head_) return absl::OkStatus();
+  auto table = std::make_unique<Table>();
+  if (const Table* const old = table_.load(std::memory_order_relaxed)) *table = *old;
+  absl::Status status;
+  const auto conflict = [&](std::string_view what, const Registration& first, const Registration& second) {
+    if (!status.ok()) return;
+    status = core::MakeStatus(absl::StatusCode::kAlreadyExists, core::ErrorKind::kInvalid,
+                              absl::StrCat(View(what), ": as '", View(first.name), "' at ", Place(first), " and as '",
+                                           View(second.name), "' at ", Place(second)));
+  };
+  // The list grows at its head; oldest first, so that an error speaks of the second registration as such.
+  std::vector<const Registration*> fresh;
+  for (const Registration* at = head; at != nullptr && at != seen_head_; at = at->next) fresh.push_back(at);
+  std::reverse(fresh.begin(), fresh.end());
+  for (const Registration* const registration : fresh) {
+    const auto by_name = table->by_name.find(registration->name);
+    const auto by_function = table->by_function.find(registration->function);
+    if (by_name != table->by_name.end()) {
+      if (SameRegistration(*by_name->second->registration, *registration)) {
+        table->by_function.emplace(registration->function, by_name->second);  // a static function has many addresses
+      } else {
+        conflict("RAY_REMOTE: a name is registered twice", *by_name->second->registration, *registration);
+      }
+      continue;
+    }
+    if (by_function != table->by_function.end()) {
+      conflict("RAY_REMOTE: a function is registered twice", *by_function->second->registration, *registration);
+      continue;
+    }
+    functions_.push_back(
+        std::make_unique<RegisteredFunction>(RegisteredFunction{{.name = registration->name}, registration}));
+    table->by_name.emplace(registration->name, functions_.back().get());
+    table->by_function.emplace(registration->function, functions_.back().get());
+  }
+  seen_head_ = head;
+  table_.store(table.get(), std::memory_order_release);
+  tables_.push_back(std::move(table));
+  return status;
+}
+
+const FunctionRegistry::Table* FunctionRegistry::Refilled() {
+  // A conflict in a library that was loaded later shows as a function that is not there.
+  if (refill_ != nullptr) (void)AddAll(refill_());
+  return table_.load(std::memory_order_acquire);
+}
+
+const RegisteredFunction* FunctionRegistry::Find(AnyFunction function) {
+  const auto look = [&](const Table* table) -> const RegisteredFunction* {
+    if (table == nullptr) return nullptr;
+    const auto at = table->by_function.find(function);
+    return at == table->by_function.end() ? nullptr : at->second;
+  };
+  const RegisteredFunction* const found = look(table_.load(std::memory_order_acquire));
+  return found != nullptr ? found : look(Refilled());
+}
+
+absl::StatusOr<const RegisteredFunction*> FunctionRegistry::FindByName(std::string_view name) {
+  const auto look = [&](const Table* table) -> const RegisteredFunction* {
+    if (table == nullptr) return nullptr;
+    const auto at = table->by_name.find(name);
+    return at == table->by_name.end() ? nullptr : at->second;
+  };
+  if (const RegisteredFunction* const found = look(table_.load(std::memory_order_acquire))) return found;
+  const Table* const table = Refilled();
+  if (const RegisteredFunction* const found = look(table)) return found;
+  std::vector<std::string> known;
+  if (table != nullptr) {
+    for (const auto& [one, function] : table->by_name) known.emplace_back(one);
+  }
+  known = Close(name, std::move(known));
+  return core::MakeStatus(
+      absl::StatusCode::kNotFound, core::ErrorKind::kFunctionNotFound,
+      absl::StrCat("no function is registered as '", View(name), "'",
+                   known.empty() ? "" : absl::StrCat("; there is '", absl::StrJoin(known, "', '"), "'"),
+                   " (register it: RAY_REMOTE(", View(name), "))"));
+}
+
+}  // namespace rustyray::task

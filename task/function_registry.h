@@ -1,0 +1,82 @@
+// FunctionRegistry: which functions may be called as tasks, under which names.
+//
+// Registrations are plain objects that a list hands over (RAY_REMOTE appends to one; the layers have no global state).
+// A registration made in a header is seen once per file that includes it; the same name, function, file and line are
+// one registration. Any other second use of a name or function is an error.
+// Threads: all methods, any thread. Lookups take no lock while nothing is added.
+#ifndef RUSTYRAY_TASK_FUNCTION_REGISTRY_H_
+#define RUSTYRAY_TASK_FUNCTION_REGISTRY_H_
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/call.h"
+#include "core/mutex.h"
+#include "core/record.h"
+#include "task/dynamic_argument.h"
+#include "task/typed_call.h"
+
+namespace rustyray::task {
+
+// A function's address whatever its type: what registrations are compared by.
+using AnyFunction = void (*)();
+
+// One registration; lives as long as the program (or the library it is in).
+struct Registration {
+  std::string_view name;
+  AnyFunction function = nullptr;
+  // Makes a call from arguments whose types are known at run time only. Null: by-name calls are not offered.
+  absl::StatusOr<CallPtr> (*make_call)(core::RecordOwner& owner, const core::FunctionInfo& info, AnyFunction function,
+                                       std::span<DynamicArgument> arguments) = nullptr;
+  std::string_view file;
+  int line = 0;
+  Registration* next = nullptr;  // the list's
+};
+
+struct RegisteredFunction {
+  core::FunctionInfo info;
+  const Registration* registration;
+};
+
+class FunctionRegistry {
+ public:
+  // `refill` is asked, when a lookup misses, for the head of the list of registrations: libraries loaded later append
+  // to it. May be null.
+  explicit FunctionRegistry(const Registration* (*refill)() = nullptr) : refill_(refill) {}
+  ~FunctionRegistry();
+  FunctionRegistry(const FunctionRegistry&) = delete;
+  FunctionRegistry& operator=(const FunctionRegistry&) = delete;
+
+  // Adds what is new in the list. AlreadyExists names the name and both places; the rest is added all the same.
+  absl::Status AddAll(const Registration* head);
+
+  // Null when it is not registered.
+  const RegisteredFunction* Find(AnyFunction function);
+  // NotFound, with close names if there are any.
+  absl::StatusOr<const RegisteredFunction*> FindByName(std::string_view name);
+
+ private:
+  struct Table {
+    std::unordered_map<AnyFunction, const RegisteredFunction*> by_function;
+    std::unordered_map<std::string_view, const RegisteredFunction*> by_name;
+  };
+  const Table* Refilled();
+
+  const Registration* (*const refill_)();
+  core::Mutex mutex_;
+  std::vector<std::unique_ptr<Table>> tables_ ABSL_GUARDED_BY(mutex_);  // readers may use any
+  std::vector<std::unique_ptr<RegisteredFunction>> functions_ ABSL_GUARDED_BY(mutex_);
+  const Registration* seen_head_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::atomic<const Table*> table_{nullptr};
+};
+
+}  // namespace rustyray::task
+
+#endif  // RUSTYRAY_TASK_FUNCTION_REGISTRY_H_
