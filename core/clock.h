@@ -8,8 +8,8 @@
 #ifndef RUSTYRAY_CORE_CLOCK_H_
 #define RUSTYRAY_CORE_CLOCK_H_
 
-#include <chrono>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <set>

@@ -131,8 +131,8 @@ class ObjectRef {
       ~Room() {}
       T object;
     } room;
-    absl::Status decoded = value.type->codec->decode(
-        std::string_view(static_cast<const char*>(value.data), value.size), record_->inner_refs(), &room.object);
+    absl::Status decoded = value.type->codec->decode(std::string_view(static_cast<const char*>(value.data), value.size),
+                                                     record_->inner_refs(), &room.object);
     if (!decoded.ok()) return decoded;
     absl::StatusOr<T> result(std::move(room.object));
     room.object.~T();

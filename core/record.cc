@@ -252,7 +252,7 @@ struct AnchorDeleter {
   void operator()(const void* object) const {
     if (decode_type != nullptr) {
       if (decode_type->destroy != nullptr) decode_type->destroy(const_cast<void*>(object));
-      ::operator delete(const_cast<void*>(object), std::align_val_t{decode_type->align});
+      ::operator delete (const_cast<void*>(object), std::align_val_t{decode_type->align});
     }
     if (live == nullptr) {
       record->Unpin();
@@ -272,11 +272,11 @@ absl::StatusOr<std::shared_ptr<const void>> Record::MakeAnchor(std::atomic<int>*
     return std::shared_ptr<const void>(value_.data, AnchorDeleter{this, live, nullptr});
   }
   const TypeInfo& type = *value_.type;
-  void* const room = ::operator new(type.size, std::align_val_t{type.align});
-  absl::Status decoded = type.codec->decode(std::string_view(static_cast<const char*>(value_.data), value_.size),
-                                            inner_refs(), room);
+  void* const room = ::operator new (type.size, std::align_val_t{type.align});
+  absl::Status decoded =
+      type.codec->decode(std::string_view(static_cast<const char*>(value_.data), value_.size), inner_refs(), room);
   if (!decoded.ok()) {
-    ::operator delete(room, std::align_val_t{type.align});
+    ::operator delete (room, std::align_val_t{type.align});
     return decoded;
   }
   AddHold();

@@ -1,4 +1,5 @@
-// RecordExtras: what few records have, in one side block made on demand. Part of core/record.cc; nobody else includes it.
+// RecordExtras: what few records have, in one side block made on demand. Part of core/record.cc; nobody else includes
+// it.
 #ifndef RUSTYRAY_CORE_RECORD_EXTRAS_H_
 #define RUSTYRAY_CORE_RECORD_EXTRAS_H_
 

@@ -70,9 +70,7 @@ class WorkDeque {
     return top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst) ? work : nullptr;
   }
 
-  bool Empty() const {
-    return top_.load(std::memory_order_seq_cst) >= bottom_.load(std::memory_order_seq_cst);
-  }
+  bool Empty() const { return top_.load(std::memory_order_seq_cst) >= bottom_.load(std::memory_order_seq_cst); }
 
   // Owner, when no thief can be inside (the pool has stopped): gives the memory of growth back.
   void Shrink() {
