@@ -111,8 +111,12 @@ class RefSlot {
   }
 
   core::ErrorPtr Prepare(std::string_view function, int position) {
+    // Ready by now: what may be wrong is that it is empty, outlived its store, or failed.
+    if (ref_ && ref_.record()->has_error()) return core::Propagate(ref_.record()->error(), function);
+    if (absl::Status status = ref_.Wait(); !status.ok()) {
+      return internal::ArgumentStatusError(function, position, status);
+    }
     core::Record& record = *ref_.record();
-    if (record.has_error()) return core::Propagate(record.error(), function);
     if (!record.PinIfPresentCache()) {
       return internal::ArgumentStatusError(function, position,
                                            core::MakeStatus(absl::StatusCode::kNotFound, core::ErrorKind::kEvicted,

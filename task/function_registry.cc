@@ -17,7 +17,7 @@ std::string Place(const Registration& registration) {
 }
 
 bool SameRegistration(const Registration& a, const Registration& b) {
-  return a.name == b.name && a.file == b.file && a.line == b.line;
+  return a.info.name == b.info.name && a.file == b.file && a.line == b.line;
 }
 
 // The names among `known` that a person may have meant by `name`.
@@ -45,32 +45,30 @@ absl::Status FunctionRegistry::AddAll(const Registration* head) {
   const auto conflict = [&](std::string_view what, const Registration& first, const Registration& second) {
     if (!status.ok()) return;
     status = core::MakeStatus(absl::StatusCode::kAlreadyExists, core::ErrorKind::kInvalid,
-                              absl::StrCat(View(what), ": as '", View(first.name), "' at ", Place(first), " and as '",
-                                           View(second.name), "' at ", Place(second)));
+                              absl::StrCat(View(what), ": as '", View(first.info.name), "' at ", Place(first),
+                                           " and as '", View(second.info.name), "' at ", Place(second)));
   };
   // The list grows at its head; oldest first, so that an error speaks of the second registration as such.
   std::vector<const Registration*> fresh;
   for (const Registration* at = head; at != nullptr && at != seen_head_; at = at->next) fresh.push_back(at);
   std::reverse(fresh.begin(), fresh.end());
   for (const Registration* const registration : fresh) {
-    const auto by_name = table->by_name.find(registration->name);
+    const auto by_name = table->by_name.find(registration->info.name);
     const auto by_function = table->by_function.find(registration->function);
     if (by_name != table->by_name.end()) {
-      if (SameRegistration(*by_name->second->registration, *registration)) {
+      if (SameRegistration(*by_name->second, *registration)) {
         table->by_function.emplace(registration->function, by_name->second);  // a static function has many addresses
       } else {
-        conflict("RAY_REMOTE: a name is registered twice", *by_name->second->registration, *registration);
+        conflict("RAY_REMOTE: a name is registered twice", *by_name->second, *registration);
       }
       continue;
     }
     if (by_function != table->by_function.end()) {
-      conflict("RAY_REMOTE: a function is registered twice", *by_function->second->registration, *registration);
+      conflict("RAY_REMOTE: a function is registered twice", *by_function->second, *registration);
       continue;
     }
-    functions_.push_back(
-        std::make_unique<RegisteredFunction>(RegisteredFunction{{.name = registration->name}, registration}));
-    table->by_name.emplace(registration->name, functions_.back().get());
-    table->by_function.emplace(registration->function, functions_.back().get());
+    table->by_name.emplace(registration->info.name, registration);
+    table->by_function.emplace(registration->function, registration);
   }
   seen_head_ = head;
   table_.store(table.get(), std::memory_order_release);
@@ -84,25 +82,25 @@ const FunctionRegistry::Table* FunctionRegistry::Refilled() {
   return table_.load(std::memory_order_acquire);
 }
 
-const RegisteredFunction* FunctionRegistry::Find(AnyFunction function) {
-  const auto look = [&](const Table* table) -> const RegisteredFunction* {
+const Registration* FunctionRegistry::Find(AnyFunction function) {
+  const auto look = [&](const Table* table) -> const Registration* {
     if (table == nullptr) return nullptr;
     const auto at = table->by_function.find(function);
     return at == table->by_function.end() ? nullptr : at->second;
   };
-  const RegisteredFunction* const found = look(table_.load(std::memory_order_acquire));
+  const Registration* const found = look(table_.load(std::memory_order_acquire));
   return found != nullptr ? found : look(Refilled());
 }
 
-absl::StatusOr<const RegisteredFunction*> FunctionRegistry::FindByName(std::string_view name) {
-  const auto look = [&](const Table* table) -> const RegisteredFunction* {
+absl::StatusOr<const Registration*> FunctionRegistry::FindByName(std::string_view name) {
+  const auto look = [&](const Table* table) -> const Registration* {
     if (table == nullptr) return nullptr;
     const auto at = table->by_name.find(name);
     return at == table->by_name.end() ? nullptr : at->second;
   };
-  if (const RegisteredFunction* const found = look(table_.load(std::memory_order_acquire))) return found;
+  if (const Registration* const found = look(table_.load(std::memory_order_acquire))) return found;
   const Table* const table = Refilled();
-  if (const RegisteredFunction* const found = look(table)) return found;
+  if (const Registration* const found = look(table)) return found;
   std::vector<std::string> known;
   if (table != nullptr) {
     for (const auto& [one, function] : table->by_name) known.emplace_back(one);

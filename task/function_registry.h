@@ -30,7 +30,7 @@ using AnyFunction = void (*)();
 
 // One registration; lives as long as the program (or the library it is in).
 struct Registration {
-  std::string_view name;
+  core::FunctionInfo info;  // its name
   AnyFunction function = nullptr;
   // Makes a call from arguments whose types are known at run time only. Null: by-name calls are not offered.
   absl::StatusOr<CallPtr> (*make_call)(core::RecordOwner& owner, const core::FunctionInfo& info, AnyFunction function,
@@ -38,11 +38,6 @@ struct Registration {
   std::string_view file;
   int line = 0;
   Registration* next = nullptr;  // the list's
-};
-
-struct RegisteredFunction {
-  core::FunctionInfo info;
-  const Registration* registration;
 };
 
 class FunctionRegistry {
@@ -58,21 +53,20 @@ class FunctionRegistry {
   absl::Status AddAll(const Registration* head);
 
   // Null when it is not registered.
-  const RegisteredFunction* Find(AnyFunction function);
+  const Registration* Find(AnyFunction function);
   // NotFound, with close names if there are any.
-  absl::StatusOr<const RegisteredFunction*> FindByName(std::string_view name);
+  absl::StatusOr<const Registration*> FindByName(std::string_view name);
 
  private:
   struct Table {
-    std::unordered_map<AnyFunction, const RegisteredFunction*> by_function;
-    std::unordered_map<std::string_view, const RegisteredFunction*> by_name;
+    std::unordered_map<AnyFunction, const Registration*> by_function;
+    std::unordered_map<std::string_view, const Registration*> by_name;
   };
   const Table* Refilled();
 
   const Registration* (*const refill_)();
   core::Mutex mutex_;
   std::vector<std::unique_ptr<Table>> tables_ ABSL_GUARDED_BY(mutex_);  // readers may use any
-  std::vector<std::unique_ptr<RegisteredFunction>> functions_ ABSL_GUARDED_BY(mutex_);
   const Registration* seen_head_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::atomic<const Table*> table_{nullptr};
 };

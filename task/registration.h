@@ -20,7 +20,7 @@ namespace rustyray::task {
 // A registration of the free function `function`; `name` and `file` live as long as the program.
 template <class Policy = CorePolicy, class R, class... P>
 Registration MakeRegistration(std::string_view name, R (*function)(P...), std::string_view file = {}, int line = 0) {
-  return {.name = name,
+  return {.info = {.name = name},
           .function = reinterpret_cast<AnyFunction>(function),
           .make_call = [](core::RecordOwner& owner, const core::FunctionInfo& info, AnyFunction any,
                           std::span<DynamicArgument> arguments) -> absl::StatusOr<CallPtr> {
