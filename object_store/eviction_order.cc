@@ -1,0 +1,128 @@
+#include "object_store/eviction_order.h"
+
+#include <iterator>
+#include <utility>
+
+namespace rustyray::object_store {
+namespace {
+
+// Victims this thread took and has not seen to: their destructors may come back here.
+thread_local constinit std::size_t victims_of_this_thread = 0;
+
+}  // namespace
+
+void EvictionOrder::Link(core::Record& record) {
+  const std::uint64_t stamp = record.recency().load(std::memory_order_relaxed);
+  by_stamp_.emplace(stamp, &record);
+  stamps_.emplace(&record, stamp);
+}
+
+bool EvictionOrder::Add(core::Record& record) {
+  Touch(record);
+  core::MutexLock lock(mutex_);
+  if (!record.is_indexed()) {
+    deleted_.insert(&record);
+    return false;
+  }
+  Link(record);
+  return true;
+}
+
+bool EvictionOrder::Remove(core::Record& record) {
+  core::MutexLock lock(mutex_);
+  const auto at = stamps_.find(&record);
+  if (at == stamps_.end()) return false;
+  by_stamp_.erase(at->second);
+  stamps_.erase(at);
+  deleted_.insert(&record);
+  return true;
+}
+
+void EvictionOrder::Forget(core::Record& record) {
+  core::MutexLock lock(mutex_);
+  deleted_.erase(&record);
+}
+
+bool EvictionOrder::Pick(std::size_t bytes, const core::Account* account, std::vector<core::Record*>& victims) {
+  core::MutexLock lock(mutex_);
+  std::size_t found = 0;
+  for (auto at = by_stamp_.begin(); at != by_stamp_.end() && found < bytes;) {
+    core::Record& record = *at->second;
+    if (const std::uint64_t stamp = record.recency().load(std::memory_order_relaxed); stamp != at->first) {
+      at = by_stamp_.erase(at);
+      const auto moved = by_stamp_.emplace(stamp, &record).first;  // it is met again
+      if (std::next(moved) == at) at = moved;
+      stamps_[&record] = stamp;
+      continue;
+    }
+    if ((account == nullptr || record.charge() == account) && !record.pinned_in_cache()) {
+      victims.push_back(&record);
+      found += record.accounted();
+    }
+    ++at;
+  }
+  if (found < bytes) {
+    victims.clear();
+    // What other threads are about to free may be enough. A destructor that an eviction runs must not wait for one.
+    if (in_flight_ == 0 || victims_of_this_thread != 0) return false;
+    const std::uint64_t landed = landed_;
+    while (landed_ == landed) one_landed_.Wait(mutex_);
+    return true;
+  }
+  for (core::Record* const victim : victims) {
+    const auto at = stamps_.find(victim);
+    by_stamp_.erase(at->second);
+    stamps_.erase(at);
+  }
+  in_flight_ += victims.size();
+  victims_of_this_thread += victims.size();
+  return true;
+}
+
+void EvictionOrder::Land() {
+  --victims_of_this_thread;
+  --in_flight_;
+  ++landed_;
+  one_landed_.NotifyAll();
+}
+
+bool EvictionOrder::PutBack(core::Record& record) {
+  core::MutexLock lock(mutex_);
+  Land();
+  if (!record.is_indexed()) {
+    deleted_.insert(&record);
+    return false;
+  }
+  Link(record);
+  return true;
+}
+
+void EvictionOrder::Gone() {
+  core::MutexLock lock(mutex_);
+  ++evictions_;
+  Land();
+}
+
+std::vector<core::Record*> EvictionOrder::TakeAll() {
+  core::MutexLock lock(mutex_);
+  std::vector<core::Record*> all;
+  all.reserve(by_stamp_.size());
+  for (const auto& [stamp, record] : by_stamp_) all.push_back(record);
+  by_stamp_.clear();
+  stamps_.clear();
+  return all;
+}
+
+EvictionOrder::Totals EvictionOrder::Sum() {
+  core::MutexLock lock(mutex_);
+  Totals sum{.objects = by_stamp_.size() + deleted_.size(), .evictions = evictions_};
+  const auto add = [&](const core::Record& record) {
+    sum.bytes += record.accounted();
+    if (record.pinned_in_cache()) sum.pinned_bytes += record.accounted();
+  };
+  for (const auto& [stamp, record] : by_stamp_) add(*record);
+  for (const core::Record* const record : deleted_) add(*record);
+  return sum;
+}
+
+}  // namespace rustyray::object_store

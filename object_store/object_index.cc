@@ -1,0 +1,116 @@
+#include "object_store/object_index.h"
+
+namespace rustyray::object_store {
+
+bool ObjectIndex::Present(const core::Record* record) {
+  if (record == nullptr) return false;
+  return record->is_cache() ? !record->evicted() : record->handles() > 0;
+}
+
+bool ObjectIndex::Reserve(const core::ObjectId& id) {
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  const auto [at, added] = shard.records.try_emplace(id, nullptr);
+  if (added) return true;
+  // A record on its way out takes its own entry only.
+  if (at->second == nullptr || Present(at->second)) return false;
+  at->second = nullptr;
+  return true;
+}
+
+void ObjectIndex::Unreserve(const core::ObjectId& id) {
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  shard.records.erase(id);
+}
+
+bool ObjectIndex::Insert(const core::ObjectId& id, core::Record& record) {
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  core::Record*& entry = shard.records[id];
+  if (entry != nullptr && entry != &record && Present(entry)) return false;
+  entry = &record;
+  record.SetIndexed(true);
+  return true;
+}
+
+core::ObjectRef ObjectIndex::Find(const core::ObjectId& id, bool& revived) {
+  revived = false;
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  const auto at = shard.records.find(id);
+  if (at == shard.records.end() || !Present(at->second)) {
+    ++shard.counts.misses;
+    return {};
+  }
+  core::Record& record = *at->second;
+  if (record.is_cache()) {
+    revived = record.ReviveHandle();
+  } else if (!record.AddHandleIfAny()) {
+    ++shard.counts.misses;
+    return {};
+  }
+  ++shard.counts.hits;
+  return core::ObjectRef::Adopt(&record);
+}
+
+bool ObjectIndex::Contains(const core::ObjectId& id) {
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  const auto at = shard.records.find(id);
+  return at != shard.records.end() && Present(at->second);
+}
+
+void ObjectIndex::Remove(core::Record& record) {
+  const core::ObjectId id = record.IdOrNil();
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  if (const auto at = shard.records.find(id); at != shard.records.end() && at->second == &record) {
+    shard.records.erase(at);
+  }
+  record.SetIndexed(false);
+}
+
+bool ObjectIndex::RemoveIfOnlyHandle(core::Record& record) {
+  const core::ObjectId id = record.IdOrNil();
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  if (record.handles() != 1) return false;
+  if (const auto at = shard.records.find(id); at != shard.records.end() && at->second == &record) {
+    shard.records.erase(at);
+  }
+  record.SetIndexed(false);
+  return true;
+}
+
+ObjectIndex::Taken ObjectIndex::Take(const core::ObjectId& id) {
+  Shard& shard = ShardOf(id);
+  core::MutexLock lock(shard.mutex);
+  const auto at = shard.records.find(id);
+  if (at == shard.records.end() || !Present(at->second)) return {};
+  core::Record& record = *at->second;
+  shard.records.erase(at);
+  record.SetIndexed(false);
+  if (!record.is_cache()) return {true, nullptr};
+  record.AddHold();
+  return {true, &record};
+}
+
+void ObjectIndex::Clear() {
+  for (Shard& shard : shards_) {
+    core::MutexLock lock(shard.mutex);
+    shard.records.clear();
+  }
+}
+
+ObjectIndex::Counts ObjectIndex::SumCounts() {
+  Counts sum;
+  for (Shard& shard : shards_) {
+    core::MutexLock lock(shard.mutex);
+    sum.hits += shard.counts.hits;
+    sum.misses += shard.counts.misses;
+  }
+  return sum;
+}
+
+}  // namespace rustyray::object_store

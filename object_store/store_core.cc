@@ -1,0 +1,414 @@
+#include "object_store/store_core.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "core/executor.h"
+
+namespace rustyray::object_store {
+namespace {
+
+// Cores that records may still point at. Never freed; reachable, so that leak checkers know them.
+struct RetiredCores {
+  core::Mutex mutex;
+  std::vector<StoreCore*> all ABSL_GUARDED_BY(mutex);
+};
+
+std::shared_ptr<core::Waiting> MakeWaiting() {
+  struct WithClock {
+    std::unique_ptr<core::Clock> clock = core::MakeRealClock();
+    core::Waiting waiting{*clock};
+  };
+  auto both = std::make_shared<WithClock>();
+  return {both, &both->waiting};
+}
+
+bool IsOpaque(const core::Value& value) { return value.native && value.type->opaque; }
+
+absl::Status Invalid(std::string_view message) {
+  return core::MakeStatus(absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid, message);
+}
+
+absl::Status Taken(const core::ObjectId& id) {
+  return core::MakeStatus(absl::StatusCode::kAlreadyExists, core::ErrorKind::kInvalid,
+                          absl::StrCat("there is an object with the id ", id.Hex()));
+}
+
+absl::Status NotThere(const core::ObjectId& id) {
+  return core::MakeStatus(absl::StatusCode::kNotFound, core::ErrorKind::kInvalid,
+                          absl::StrCat("there is no object with the id ", id.Hex()));
+}
+
+}  // namespace
+
+StoreCore* StoreCore::Make(const StoreOptions& options, std::shared_ptr<Placement> placement) {
+  return new StoreCore(options, std::move(placement), options.waiting != nullptr ? options.waiting : MakeWaiting());
+}
+
+StoreCore::StoreCore(const StoreOptions& options, std::shared_ptr<Placement> placement,
+                     std::shared_ptr<core::Waiting> waiting)
+    : RecordOwner(*waiting, options.observer.get()),
+      default_lifetime_(options.default_lifetime),
+      wait_at_limit_(options.wait_at_limit),
+      kept_waiting_(std::move(waiting)),
+      kept_observer_(options.observer),
+      placement_(std::move(placement)),
+      ledger_(options.limit_bytes) {}
+
+void StoreCore::Retire() {
+  Close();
+  for (core::Record* const record : order_.TakeAll()) {
+    index_.Remove(*record);
+    record->DropHold();
+  }
+  index_.Clear();
+  // A value still there means a record that points here. Calls, and cache objects that were evicted, point here
+  // without one; so may an observer that was not told any more.
+  if (ledger_.objects_left() == 0 && !handed_out_.load(std::memory_order_relaxed) &&
+      !had_cache_objects_.load(std::memory_order_relaxed) && kept_observer_ == nullptr) {
+    delete this;
+    return;
+  }
+  static RetiredCores* const retired = new RetiredCores;
+  core::MutexLock lock(retired->mutex);
+  retired->all.push_back(this);
+}
+
+// --- Putting.
+
+absl::StatusOr<Placement::Prepared> StoreCore::Prepare(core::Record& record) {
+  absl::StatusOr<Placement::Prepared> prepared;
+  if (placement_ != nullptr) {
+    prepared = placement_->Prepare(record);
+    if (!prepared.ok()) return prepared;
+  } else {
+    prepared = Placement::Prepared{.bytes = record.value().type->AccountedSizeOf(record.value().data)};
+  }
+  prepared->bytes += record.accounted();
+  return prepared;
+}
+
+void StoreCore::Commit(core::Record& record, Placement::Prepared prepared) {
+  record.set_accounted(prepared.bytes);
+  if (placement_ != nullptr) placement_->Commit(record, prepared);
+  ledger_.CountObject(prepared.bytes, IsOpaque(record.value()));
+}
+
+core::Time StoreCore::WaitUntil(const PutOptions& options) {
+  if (options.wait_until.has_value()) return *options.wait_until;
+  if (wait_at_limit_ <= core::Duration::zero()) return core::Time::min();
+  return core::SaturatingAdd(waiting().clock().Now(), wait_at_limit_);
+}
+
+absl::Status StoreCore::Publish(std::span<core::Record* const> records, const PutOptions& options) {
+  const bool cache = options.lifetime.value_or(default_lifetime_) == Lifetime::kCache;
+  if (options.id.has_value()) {
+    if (records.size() != 1) return Invalid("one id cannot name several objects");
+    if (options.id->IsNil()) return Invalid("the nil id names no object");
+    if (!index_.Reserve(*options.id)) return Taken(*options.id);
+  }
+  StoreAccount* const account = AccountFor(options.account);
+  // A put of one needs no list.
+  std::vector<Placement::Prepared> several;
+  Placement::Prepared one;
+  if (records.size() > 1) several.resize(records.size());
+  const std::span<Placement::Prepared> prepared =
+      records.size() > 1 ? std::span(several) : std::span(&one, records.size());
+
+  absl::Status status;
+  std::size_t ready = 0;
+  Ledger::Charge charge{.account = account};
+  for (; ready < records.size() && status.ok(); ++ready) {
+    absl::StatusOr<Placement::Prepared> next = Prepare(*records[ready]);
+    status = next.status();
+    if (!status.ok()) break;
+    prepared[ready] = *next;
+    charge.bytes += next->bytes;
+  }
+  if (status.ok()) status = Acquire(charge, WaitUntil(options), records.size());
+  if (!status.ok()) {
+    for (std::size_t i = 0; placement_ != nullptr && i < ready; ++i) placement_->Abandon(prepared[i]);
+    if (options.id.has_value()) index_.Unreserve(*options.id);
+    return status;
+  }
+  if (cache && !had_cache_objects_.load(std::memory_order_relaxed)) {
+    had_cache_objects_.store(true, std::memory_order_relaxed);
+  }
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    core::Record& record = *records[i];
+    record.set_charge(account);
+    if (cache) record.set_cache();
+    Commit(record, prepared[i]);
+    record.Adopt(*this);
+    if (cache || options.id.has_value()) {
+      MakeFindable(record, options.id.has_value() ? *options.id : core::ObjectId::Random());
+    } else {
+      record.PublishUnshared();
+    }
+  }
+  return absl::OkStatus();
+}
+
+void StoreCore::MakeFindable(core::Record& record, const core::ObjectId& id) {
+  record.set_id(id);
+  record.PublishUnshared();
+  if (!record.is_cache()) {
+    index_.Insert(id, record);
+    return;
+  }
+  record.AddHold();
+  index_.Insert(id, record);
+  if (!order_.Add(record)) record.DropHold();
+  ledger_.TellWaiters();  // it may be evicted
+}
+
+core::ErrorPtr StoreCore::Admit(core::Record& record) {
+  if (closed()) {
+    return core::MakeError({.code = absl::StatusCode::kFailedPrecondition,
+                            .kind = core::ErrorKind::kShutdown,
+                            .message = "the object store was shut down before the result came"});
+  }
+  absl::StatusOr<Placement::Prepared> prepared = Prepare(record);
+  if (!prepared.ok()) return core::ErrorFromStatus(prepared.status(), "");
+  absl::Status status = Acquire({prepared->bytes, static_cast<StoreAccount*>(record.charge())}, core::Time::min(), 1);
+  if (!status.ok()) {
+    if (placement_ != nullptr) placement_->Abandon(*prepared);
+    return core::ErrorFromStatus(status, "");
+  }
+  Commit(record, *prepared);
+  return nullptr;
+}
+
+void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
+  const core::Value& value = record.value();
+  if (placement_ != nullptr && !value.native) placement_->Free(value);
+  if (record.is_abandoned()) viewed_.AbandonedGone(record, bytes);
+  if (record.is_cache() && !record.is_indexed()) order_.Forget(record);
+  const bool opaque = IsOpaque(value);
+  ledger_.Give({bytes, static_cast<StoreAccount*>(record.charge())});
+  ledger_.DiscountObject(bytes, opaque);  // the core may be gone after it
+}
+
+// --- Room.
+
+absl::Status StoreCore::CheckFits(const Ledger::Charge& charge, std::size_t values) {
+  if (charge.bytes > ledger_.limit()) return NoRoom(charge, Ledger::Lack::kRoom, values, false);
+  if (charge.account != nullptr && charge.bytes > charge.account->quota.load(std::memory_order_relaxed)) {
+    return NoRoom(charge, Ledger::Lack::kQuota, values, false);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StoreCore::Acquire(Ledger::Charge charge, core::Time wait_until, std::size_t values) {
+  const bool waits = wait_until != core::Time::min();
+  for (;;) {
+    const Ledger::Shortage shortage = ledger_.Take(charge, waits);
+    if (shortage.lack == Ledger::Lack::kNothing) return absl::OkStatus();
+    if (absl::Status status = CheckFits(charge, values); !status.ok()) return status;
+    if (shortage.lack != Ledger::Lack::kTurn && Evict(shortage, charge)) continue;
+    if (waits) return WaitForRoom(charge, wait_until, values);
+    return NoRoom(charge, shortage.lack, values, false);
+  }
+}
+
+absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, core::Time wait_until, std::size_t values) {
+  core::DrainDeferred();
+  core::Parker& parker = core::ThisThreadParker();
+  Ledger::Waiter waiter(charge, parker);
+  ledger_.Enqueue(waiter);
+  absl::Status status;
+  {
+    const core::BlockingScope scope;
+    status = scope.status();
+    while (status.ok() && !waiter.granted.load(std::memory_order_acquire)) {
+      if (waiter.look_again.exchange(false, std::memory_order_acq_rel)) {
+        const Ledger::Shortage shortage = ledger_.WhatHolds(waiter);
+        if (shortage.lack == Ledger::Lack::kRoom || shortage.lack == Ledger::Lack::kQuota) Evict(shortage, charge);
+        continue;
+      }
+      if (wait_until != core::kNever && waiting().clock().Now() >= wait_until) break;
+      waiting().clock().ParkUntil(parker, wait_until);
+    }
+  }
+  if (waiter.granted.load(std::memory_order_acquire)) return absl::OkStatus();
+  const Ledger::Lack lack = ledger_.WhatHolds(waiter).lack;
+  if (!ledger_.Cancel(waiter)) return absl::OkStatus();
+  return status.ok() ? NoRoom(charge, lack, values, true) : status;
+}
+
+bool StoreCore::Evict(Ledger::Shortage shortage, const Ledger::Charge& charge) {
+  std::vector<core::Record*> victims;
+  if (!order_.Pick(shortage.missing, shortage.lack == Ledger::Lack::kQuota ? charge.account : nullptr, victims)) {
+    return false;
+  }
+  for (core::Record* const victim : victims) {
+    if (victim->TryEvict()) {
+      index_.Remove(*victim);
+      order_.Gone();
+      victim->DropHold();
+    } else if (!order_.PutBack(*victim)) {
+      victim->DropHold();
+    }
+  }
+  return true;
+}
+
+absl::Status StoreCore::NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, std::size_t values, bool waited) {
+  rejected_.fetch_add(1, std::memory_order_relaxed);
+  const StoreStatistics now = Statistics();
+  const std::string asked = values == 1 ? absl::StrCat("a value of ", charge.bytes, " bytes")
+                                        : absl::StrCat(values, " values of ", charge.bytes, " bytes together");
+  const std::string store = absl::StrCat("the store's limit of ", now.limit_bytes, " bytes (", now.bytes,
+                                         " in use, of them ", now.pinned_bytes, " pinned)");
+  std::string message;
+  if (lack == Ledger::Lack::kQuota) {
+    message = absl::StrCat("account ", charge.account->id.Hex(), " is over its quota: ", asked,
+                           " does not fit its quota of ", charge.account->quota.load(std::memory_order_relaxed),
+                           " bytes (", charge.account->bytes.load(std::memory_order_relaxed), " in use)");
+  } else if (charge.bytes > now.limit_bytes) {
+    message = absl::StrCat(asked, " can never fit: it is larger than ", store);
+  } else {
+    message = absl::StrCat("the object store is full: ", asked, " does not fit ", store);
+  }
+  if (waited) absl::StrAppend(&message, "; no room came until the deadline");
+  return core::MakeStatus(absl::StatusCode::kResourceExhausted, core::ErrorKind::kStoreFull, message);
+}
+
+core::ErrorPtr StoreCore::OnDecodeKept(core::Record& record, std::size_t bytes) {
+  absl::Status status = Acquire({bytes, static_cast<StoreAccount*>(record.charge())}, core::Time::min(), 1);
+  if (!status.ok()) return core::ErrorFromStatus(status, "");
+  record.add_accounted(bytes);
+  return nullptr;
+}
+
+void StoreCore::OnDecodeDropped(core::Record& record, std::size_t bytes) {
+  record.add_accounted(-bytes);
+  ledger_.Give({bytes, static_cast<StoreAccount*>(record.charge())});
+}
+
+// --- Finding.
+
+core::ObjectId StoreCore::Index(core::Record& record) {
+  if (record.is_cache()) return record.IdOrNil();  // it has been given out already, and is gone from the index for good
+  core::MutexLock lock(naming_mutex_);
+  core::ObjectId id = record.IdOrNil();
+  if (record.is_indexed()) return id;
+  if (id.IsNil()) {
+    id = core::ObjectId::Random();
+    record.set_id(id);
+  }
+  if (!closed()) index_.Insert(id, record);
+  return id;
+}
+
+absl::StatusOr<core::ObjectRef> StoreCore::Find(const core::ObjectId& id) {
+  bool revived = false;
+  core::ObjectRef ref = index_.Find(id, revived);
+  if (!ref) return NotThere(id);
+  if (revived) {
+    if (core::HandleObserver* const told = observer()) told->OnFirstHandle(*ref.record());
+  }
+  NoteRead(*ref.record());
+  return ref;
+}
+
+void StoreCore::NoteRead(core::Record& record) {
+  if (record.is_cache()) order_.Touch(record);
+}
+
+absl::Status StoreCore::Delete(const core::ObjectId& id) {
+  const ObjectIndex::Taken taken = index_.Take(id);
+  if (!taken.found) return NotThere(id);
+  if (core::Record* const record = taken.cache_object) {
+    if (order_.Remove(*record)) record->DropHold();
+    record->DropHold();
+  }
+  return absl::OkStatus();
+}
+
+// --- Accounts and statistics.
+
+absl::Status StoreCore::SetQuota(const core::AccountId& id, std::size_t bytes) {
+  if (id.IsNil()) return Invalid("the nil account has no quota: the store's limit is its limit");
+  ledger_.SetQuota(id, bytes);
+  return absl::OkStatus();
+}
+
+std::size_t StoreCore::AccountBytes(const core::AccountId& id) {
+  return id.IsNil() ? ledger_.UnnamedBytes() : ledger_.AccountFor(id).bytes.load(std::memory_order_relaxed);
+}
+
+void StoreCore::OnBorrow(core::Record& record, bool begins) {
+  // Of an encoded value its bytes only: a decode may be kept before the borrow ends.
+  const core::Value& value = record.value();
+  const auto bytes = static_cast<std::int64_t>(value.native ? record.accounted() : value.size);
+  ledger_.CountBorrowed(begins ? bytes : -bytes);
+}
+
+StoreStatistics StoreCore::Statistics() {
+  const Ledger::Totals totals = ledger_.Sum();
+  const EvictionOrder::Totals cache = order_.Sum();
+  const ObjectIndex::Counts counts = index_.SumCounts();
+  const std::size_t viewed = viewed_.SumBytes();
+  return {.limit_bytes = ledger_.limit(),
+          .objects = totals.objects,
+          .bytes = totals.bytes,
+          .peak_bytes = totals.peak_bytes,
+          .cache_objects = cache.objects,
+          .cache_bytes = cache.bytes,
+          .pinned_bytes = std::min(viewed + totals.borrowed_bytes + cache.pinned_bytes, totals.bytes),
+          .viewed_bytes = viewed,
+          .borrowed_bytes = totals.borrowed_bytes,
+          .cache_pinned_bytes = cache.pinned_bytes,
+          .opaque_objects = totals.opaque_objects,
+          .opaque_bytes = totals.opaque_bytes,
+          .hits = counts.hits,
+          .misses = counts.misses,
+          .evictions = cache.evictions,
+          .rejected = rejected_.load(std::memory_order_relaxed)};
+}
+
+// --- The store.
+
+namespace {
+
+class StoreOverCore final : public ObjectStore {
+ public:
+  explicit StoreOverCore(StoreCore* core) : core_(core) {}
+  ~StoreOverCore() override { core_->Retire(); }
+
+  absl::StatusOr<core::ObjectRef> Find(const core::ObjectId& id) override { return core_->Find(id); }
+  bool Contains(const core::ObjectId& id) override { return core_->Contains(id); }
+  absl::Status Delete(const core::ObjectId& id) override { return core_->Delete(id); }
+  StoreStatistics Statistics() override { return core_->Statistics(); }
+  absl::Status SetQuota(const core::AccountId& account, std::size_t bytes) override {
+    return core_->SetQuota(account, bytes);
+  }
+  std::size_t AccountBytes(const core::AccountId& account) override { return core_->AccountBytes(account); }
+  core::Account* AccountFor(const core::AccountId& account) override { return core_->AccountFor(account); }
+  core::RecordOwner& owner() override {
+    core_->HandOut();
+    return *core_;
+  }
+  core::Waiting& waiting() override { return core_->waiting(); }
+
+ private:
+  absl::Status Publish(std::span<core::Record* const> records, const PutOptions& options) override {
+    return core_->Publish(records, options);
+  }
+  void NoteRead(const core::ObjectRef& ref) override { core_->NoteRead(*ref.record()); }
+
+  StoreCore* const core_;  // frees itself when it retires
+};
+
+}  // namespace
+
+std::unique_ptr<ObjectStore> MakeStoreOver(const StoreOptions& options, std::shared_ptr<Placement> placement) {
+  return std::make_unique<StoreOverCore>(StoreCore::Make(options, std::move(placement)));
+}
+
+}  // namespace rustyray::object_store
