@@ -34,7 +34,7 @@ absl::Status ObjectRef::Wait(Time deadline) const {
   return absl::OkStatus();
 }
 
-absl::Status ObjectRef::WaitForType(std::string_view raw_name, Time deadline) const {
+absl::Status ObjectRef::AwaitType(std::string_view raw_name, Time deadline) const {
   if (absl::Status status = Wait(deadline); !status.ok()) return status;
   const std::string_view stored = record_->value().type->name;
   if (stored.data() == raw_name.data() || (stored == raw_name && !IsLocalTypeName(stored))) return absl::OkStatus();

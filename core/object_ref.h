@@ -61,10 +61,13 @@ class ObjectRef {
   // OK once there is a value; the record's error once there is one.
   absl::Status Wait(Time deadline = kNever) const;
 
+  // OK once there is a value of the type with this raw name (type_name.h); else why not.
+  absl::Status AwaitType(std::string_view raw_name, Time deadline = kNever) const;
+
   // A share in the stored object itself; costs the same for any size.
   template <class T>
   absl::StatusOr<std::shared_ptr<const T>> View(Time deadline = kNever) const {
-    if (absl::Status status = WaitForType(RawTypeName<T>(), deadline); !status.ok()) return status;
+    if (absl::Status status = AwaitType(RawTypeName<T>(), deadline); !status.ok()) return status;
     absl::StatusOr<std::shared_ptr<const void>> view = record_->View();
     if (!view.ok()) return view.status();
     return std::static_pointer_cast<const T>(*std::move(view));
@@ -74,7 +77,7 @@ class ObjectRef {
   template <class T>
   absl::StatusOr<T> Get(Time deadline = kNever) const {
     static_assert(kPrivateCopyable<T>, "T cannot be copied: use View, or Take (of the only ref)");
-    if (absl::Status status = WaitForType(RawTypeName<T>(), deadline); !status.ok()) return status;
+    if (absl::Status status = AwaitType(RawTypeName<T>(), deadline); !status.ok()) return status;
     return CopyOut<T>();
   }
 
@@ -83,7 +86,7 @@ class ObjectRef {
   // other handles.
   template <class T>
   absl::StatusOr<T> Take(Time deadline = kNever) && {
-    if (absl::Status status = WaitForType(RawTypeName<T>(), deadline); !status.ok()) return status;
+    if (absl::Status status = AwaitType(RawTypeName<T>(), deadline); !status.ok()) return status;
     if (record_->value().native && record_->TakeIfOnlyHandle()) {
       absl::StatusOr<T> taken(std::move(*static_cast<T*>(const_cast<void*>(record_->value().data))));
       *this = ObjectRef();
@@ -101,7 +104,6 @@ class ObjectRef {
 
  private:
   explicit ObjectRef(Record* record) : record_(record) {}
-  absl::Status WaitForType(std::string_view raw_name, Time deadline) const;
   static absl::Status Evicted();
   static absl::Status SharedMoveOnly(std::string_view raw_name);
 

@@ -37,7 +37,7 @@ struct Registration {
                                        std::span<DynamicArgument> arguments) = nullptr;
   std::string_view file;
   int line = 0;
-  Registration* next = nullptr;  // the list's
+  const Registration* next = nullptr;  // the list's
 };
 
 class FunctionRegistry {

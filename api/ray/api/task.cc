@@ -1,0 +1,47 @@
+#include "ray/api/task.h"
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+
+namespace ray::internal {
+
+using rustyray::core::ErrorKind;
+using rustyray::core::MakeStatus;
+using rustyray::task::AnyFunction;
+using rustyray::task::Registration;
+
+absl::StatusOr<const Registration*> FindFunction(Runtime& runtime, AnyFunction function) {
+  // Registrations live for ever, so what was found once stays right; another runtime knows the same list.
+  struct Known {
+    AnyFunction function = nullptr;
+    const Registration* registration = nullptr;
+  };
+  static thread_local constinit std::array<Known, 16> known{};
+  Known& entry = known[(reinterpret_cast<std::uintptr_t>(function) >> 4) % known.size()];
+  if (entry.function == function) return entry.registration;
+  const Registration* const found = runtime.tasks().registry().Find(function);
+  if (found == nullptr) {
+    return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kFunctionNotFound,
+                      "ray::Task: the function is not registered: name it in RAY_REMOTE(...) at namespace scope");
+  }
+  entry = {function, found};
+  return found;
+}
+
+absl::Status EmptyRefArgument(std::string_view function, int position) {
+  return MakeStatus(
+      absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
+      std::string(absl::StrCat("call of ", absl::string_view(function.data(), function.size()), ": argument ", position,
+                               " is an empty object ref: it was default-constructed or moved from")));
+}
+
+absl::Status CancelTask(const rustyray::core::ObjectRef& ref) {
+  const RuntimeUse runtime;
+  if (!runtime) return runtime.status();
+  if (ref && ref.record()->owner() != nullptr && ref.record()->owner()->closed()) return ref.Wait();
+  return runtime->tasks().Cancel(ref);
+}
+
+}  // namespace ray::internal

@@ -1,0 +1,58 @@
+#include "runtime/embedded_runtime.h"
+
+#include <utility>
+
+#include "core/thread_pool.h"
+#include "core/waiting.h"
+#include "object_store/memory_object_store.h"
+#include "ownership/local_owner_service.h"
+
+namespace rustyray::runtime {
+namespace {
+
+// Declared in order of lifetime: each part may use those above it. What records point to is shared with the store,
+// which keeps it as long as there are records.
+class EmbeddedRuntime final : public Runtime {
+ public:
+  explicit EmbeddedRuntime(const EmbeddedOptions& options)
+      : clock_(core::MakeRealClock()),
+        waiting_(std::make_shared<core::Waiting>(*clock_)),
+        owners_(options.track_owners ? ownership::MakeLocalOwnerService() : ownership::MakeNullOwnerService()),
+        registry_(options.registrations),
+        store_(object_store::MakeMemoryObjectStore({.limit_bytes = options.store_limit_bytes,
+                                                    .wait_at_limit = options.store_wait,
+                                                    .waiting = waiting_,
+                                                    .observer = options.track_owners ? owners_ : nullptr})),
+        pool_(core::MakeThreadPool({.places = options.threads, .max_threads = options.max_threads}, *clock_)),
+        tasks_(*pool_, *clock_, store_->owner(), registry_) {}
+
+  object_store::ObjectStore& objects() override { return *store_; }
+  task::TaskSystem& tasks() override { return tasks_; }
+  ownership::OwnerService& owners() override { return *owners_; }
+  core::Clock& clock() override { return *clock_; }
+
+  std::vector<std::string> Shutdown(core::Time deadline) override { return pool_->Stop(deadline); }
+
+  task::FunctionRegistry& registry() { return registry_; }
+
+ private:
+  const std::unique_ptr<core::Clock> clock_;
+  const std::shared_ptr<core::Waiting> waiting_;
+  const std::shared_ptr<ownership::OwnerService> owners_;
+  task::FunctionRegistry registry_;
+  const std::unique_ptr<object_store::ObjectStore> store_;
+  const std::shared_ptr<core::ThreadPool> pool_;
+  task::TaskSystem tasks_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Runtime>> MakeEmbeddedRuntime(const EmbeddedOptions& options) {
+  auto runtime = std::make_unique<EmbeddedRuntime>(options);
+  if (options.registrations != nullptr) {
+    if (absl::Status status = runtime->registry().AddAll(options.registrations()); !status.ok()) return status;
+  }
+  return runtime;
+}
+
+}  // namespace rustyray::runtime
