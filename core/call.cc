@@ -76,11 +76,17 @@ CallAnnex& Call::EnsureAnnex() {
   return *annex_;
 }
 
-void Call::ArmDeadline(Clock& clock) {
-  if (annex_ == nullptr || annex_->deadline == kNever) return;
+void Call::PrepareDeadline(Clock& clock) {
+  if (annex_ != nullptr && annex_->deadline != kNever) annex_->overdue.emplace(*this, clock);
+}
+
+void Call::ArmDeadline() {
+  if (annex_ == nullptr || !annex_->overdue.has_value()) return;
+  CallAnnex::Deadline& overdue = *annex_->overdue;
   AddHold();
-  annex_->overdue.emplace(*this, clock);
-  clock.Arm(*annex_->overdue, annex_->deadline);
+  overdue.clock.Arm(overdue, annex_->deadline);
+  // A parent's canceller may have been here before: its Finish found nothing to disarm.
+  if (ready() && overdue.clock.Cancel(overdue)) DropHold();
 }
 
 void Call::ClaimedBarrier() {
@@ -128,12 +134,15 @@ bool Call::BecomeChildOf(Call& parent) {
     scope = new CallScope;
     // An exchange on both sides orders this against the canceller: it sees the scope, or we see its error.
     parent.children_.exchange(scope, std::memory_order_acq_rel);
-    if (parent.has_error()) return false;
   }
-  if (!scope->Link(*this)) return false;
+  // Each child asks: a canceller that came before the scope was made never closes it.
+  if (parent.has_error()) return false;
+  // Before the link: from then on a canceller may end this call.
   scope->AddRef();
   parent_scope_ = scope;
-  return true;
+  if (scope->Link(*this)) return true;
+  std::exchange(parent_scope_, nullptr)->DropRef();
+  return false;
 }
 
 bool Call::CancelThisOne(const ErrorPtr& error) {

@@ -83,13 +83,14 @@ class Call : public Record, public Runnable, public Waiter {
 
   // How far resolving has come; the resolver's.
   std::uint32_t resolved = 0;
-  void* resolver = nullptr;
 
   // Makes it a child of `parent`, which runs on this thread; before submission. It is cancelled with it. False when the
   // parent was cancelled already: then the caller cancels the child.
   bool BecomeChildOf(Call& parent);
+  // Makes ready for ArmDeadline; before BecomeChildOf, after which others may end the call.
+  void PrepareDeadline(Clock& clock);
   // From now on `annex()->deadline` counts.
-  void ArmDeadline(Clock& clock);
+  void ArmDeadline();
 
  protected:
   Call(const FunctionInfo& function, bool has_refs, Waiter::Fire resume)
@@ -110,15 +111,15 @@ class Call : public Record, public Runnable, public Waiter {
   void ClaimedBarrier();
   bool CancelThisOne(const ErrorPtr& error);
 
-  const FunctionInfo* const function_;
-  const bool has_refs_;  // among the arguments
-  Executor* executor_ = nullptr;
   std::atomic<std::uint32_t> runner_{0};
+  const FunctionInfo* const function_;
+  Executor* executor_ = nullptr;
   CallAnnex* annex_ = nullptr;
   CallScope* parent_scope_ = nullptr;  // counted
   Call* previous_sibling_ = nullptr;   // under the scope's lock
   Call* next_sibling_ = nullptr;
   std::atomic<CallScope*> children_{nullptr};  // made by the running thread at its first child
+  const bool has_refs_;                        // among the arguments; last: the derived class fills the room after it
 };
 
 // Whether the calling function was told to stop: its call was cancelled, its deadline passed, or its runtime shuts

@@ -115,8 +115,8 @@ struct Waiter {
 struct Value {
   const TypeInfo* type = nullptr;
   const void* data = nullptr;  // the native object, or its encoded bytes
-  std::size_t size = 0;        // of the encoded bytes; unused when native
-  bool native = true;
+  std::size_t size : 63 = 0;   // of the encoded bytes; unused when native
+  bool native : 1 = true;
 };
 
 // Runs what the calling thread put off: waiters to tell, records to free. Called by whoever is about to block.

@@ -27,12 +27,13 @@ core::ObjectRef TaskSystem::Submit(CallPtr submitted) {
   core::Call& call = *submitted.release();
   core::ObjectRef ref = core::ObjectRef::Adopt(&call);
   call.set_executor(executor_);
+  if (call.annex() != nullptr) call.PrepareDeadline(clock_);
   if (core::CallFrame* const frame = core::current_frame; frame != nullptr && !call.BecomeChildOf(*frame->call)) {
     call.FailUnclaimed(Cancelled(call, "the call that submitted it was cancelled"));
     call.DropHold();
     return ref;
   }
-  if (call.annex() != nullptr) call.ArmDeadline(clock_);
+  if (call.annex() != nullptr) call.ArmDeadline();
   if (call.has_refs()) {
     ArgumentResolver::Start(call);
   } else if (!executor_.Schedule(call)) {

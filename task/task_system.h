@@ -24,7 +24,7 @@ namespace rustyray::task {
 
 struct TaskOptions {
   // For people: errors and dumps. Empty: the function's name.
-  std::string name;
+  std::string name{};
   // From submission, by the system's clock; then the call fails with DeadlineExceeded, whatever it is doing. Zero or
   // less: none.
   core::Duration deadline = core::Duration::zero();

@@ -163,8 +163,8 @@ class TypedCall final : public core::Call {
         arguments_);
   }
 
-  [[no_unique_address]] Fn function_;
   bool arguments_gone_ = false;
+  [[no_unique_address]] Fn function_;
   union {
     Arguments arguments_;  // until they are dropped
   };
