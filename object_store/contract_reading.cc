@@ -353,6 +353,23 @@ TEST_P(ObjectStoreContract, WhatOutlivesTheStoreIsSafe) {
   EXPECT_EQ(*cached_view, Block('c'));
 }
 
+TEST_P(ObjectStoreContract, AClosedStoreRefusesPutsAlsoThoseThatWait) {
+  const auto store = MakeWithLimit(block_size());
+  const ObjectRef ref = store->Put(Block()).value();
+  const auto view = ref.View<std::string>().value();
+  std::thread putter([&] {
+    EXPECT_THAT(store->Put(Block(), {.wait_until = core::kNever}),
+                FailsWith(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown, ""));
+  });
+  clock().AwaitSleepers(1);
+  store->Close();
+  store->Close();
+  putter.join();
+  EXPECT_THAT(store->Put(1), FailsWith(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown, ""));
+  EXPECT_THAT(ref.Get<std::string>(), FailsWith(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown, ""));
+  EXPECT_EQ(*view, Block());
+}
+
 TEST_P(ObjectStoreContract, TheObserverHearsOfFirstAndLastHandles) {
   class Watch final : public core::HandleObserver {
    public:

@@ -90,9 +90,12 @@ ObjectIndex::Taken ObjectIndex::Take(const core::ObjectId& id) {
   if (at == shard.records.end() || !Present(at->second)) return {};
   core::Record& record = *at->second;
   shard.records.erase(at);
-  record.SetIndexed(false);
-  if (!record.is_cache()) return {true, nullptr};
+  if (!record.is_cache()) {
+    record.SetIndexed(false);  // the last look at it: unmarked, its last handle does not come by here
+    return {true, nullptr};
+  }
   record.AddHold();
+  record.SetIndexed(false);
   return {true, &record};
 }
 

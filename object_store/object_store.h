@@ -183,6 +183,10 @@ class ObjectStore {
   // For Record::set_charge, by those who make calls; null for the nil account.
   virtual core::Account* AccountFor(const core::AccountId& account) = 0;
 
+  // From now on puts are refused and reads of refs say kShutdown, as after the store's end; Views stay valid. Others
+  // may use the store meanwhile. Idempotent.
+  virtual void Close() = 0;
+
   // For those who make records (calls): their results are admitted here. It outlives the records.
   virtual core::RecordOwner& owner() = 0;
   virtual core::Waiting& waiting() = 0;

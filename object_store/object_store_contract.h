@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <ostream>
 #include <string>
 #include <utility>
 
@@ -24,17 +23,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "object_store/object_store.h"
+#include "object_store/testing/backend.h"
 #include "object_store/testing/watched_clock.h"
 
 namespace rustyray::object_store {
-
-struct Backend {
-  std::string name;
-  std::unique_ptr<ObjectStore> (*make)(const StoreOptions& options);
-  friend std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << backend.name; }
-};
-
-inline std::string NameOfBackend(const testing::TestParamInfo<Backend>& info) { return info.param.name; }
 
 class ObjectStoreContract : public testing::TestWithParam<Backend> {
  protected:

@@ -43,6 +43,11 @@ absl::Status NotThere(const core::ObjectId& id) {
                           absl::StrCat("there is no object with the id ", id.Hex()));
 }
 
+absl::Status WasClosed() {
+  return core::MakeStatus(absl::StatusCode::kFailedPrecondition, core::ErrorKind::kShutdown,
+                          "the object store was shut down");
+}
+
 }  // namespace
 
 StoreCore* StoreCore::Make(const StoreOptions& options, std::shared_ptr<Placement> placement) {
@@ -58,6 +63,11 @@ StoreCore::StoreCore(const StoreOptions& options, std::shared_ptr<Placement> pla
       kept_observer_(options.observer),
       placement_(std::move(placement)),
       ledger_(options.limit_bytes) {}
+
+void StoreCore::Shut() {
+  Close();
+  ledger_.TellWaiters();
+}
 
 void StoreCore::Retire() {
   Close();
@@ -105,6 +115,7 @@ core::Time StoreCore::WaitUntil(const PutOptions& options) {
 }
 
 absl::Status StoreCore::Publish(std::span<core::Record* const> records, const PutOptions& options) {
+  if (closed()) return WasClosed();
   const bool cache = options.lifetime.value_or(default_lifetime_) == Lifetime::kCache;
   if (options.id.has_value()) {
     if (records.size() != 1) return Invalid("one id cannot name several objects");
@@ -167,11 +178,7 @@ void StoreCore::MakeFindable(core::Record& record, const core::ObjectId& id) {
 }
 
 core::ErrorPtr StoreCore::Admit(core::Record& record) {
-  if (closed()) {
-    return core::MakeError({.code = absl::StatusCode::kFailedPrecondition,
-                            .kind = core::ErrorKind::kShutdown,
-                            .message = "the object store was shut down before the result came"});
-  }
+  if (closed()) return core::ErrorFromStatus(WasClosed(), "");
   absl::StatusOr<Placement::Prepared> prepared = Prepare(record);
   if (!prepared.ok()) return core::ErrorFromStatus(prepared.status(), "");
   absl::Status status = Acquire({prepared->bytes, static_cast<StoreAccount*>(record.charge())}, core::Time::min(), 1);
@@ -225,6 +232,10 @@ absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, core::Time wait_until
     const core::BlockingScope scope;
     status = scope.status();
     while (status.ok() && !waiter.granted.load(std::memory_order_acquire)) {
+      if (closed()) {
+        status = WasClosed();
+        break;
+      }
       if (waiter.look_again.exchange(false, std::memory_order_acq_rel)) {
         const Ledger::Shortage shortage = ledger_.WhatHolds(waiter);
         if (shortage.lack == Ledger::Lack::kRoom || shortage.lack == Ledger::Lack::kQuota) Evict(shortage, charge);
@@ -395,6 +406,7 @@ class StoreOverCore final : public ObjectStore {
     return *core_;
   }
   core::Waiting& waiting() override { return core_->waiting(); }
+  void Close() override { core_->Shut(); }
 
  private:
   absl::Status Publish(std::span<core::Record* const> records, const PutOptions& options) override {

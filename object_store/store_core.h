@@ -36,6 +36,8 @@ class StoreCore final : public core::RecordOwner {
  public:
   // `placement` null: values stay native, in their records.
   static StoreCore* Make(const StoreOptions& options, std::shared_ptr<Placement> placement);
+  // Reads of refs say kShutdown from now on, puts are refused, those that wait for room, too.
+  void Shut();
   // The store is gone: ends the index, lets unreferenced objects go, and frees the core if it may.
   void Retire();
   // Records that the core does not see may point at it from now on.

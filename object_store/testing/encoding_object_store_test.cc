@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "object_store/object_store.h"
 #include "object_store/object_store_contract.h"
+#include "object_store/testing/backend.h"
 
 namespace rustyray::object_store {
 namespace {
