@@ -102,10 +102,10 @@ def rustyray_cc_binary(name, deps = [], testonly = False, tags = [], **kwargs):
     _check(name, deps, testonly)
     native.cc_binary(name = name, deps = deps, testonly = testonly, tags = tags + [_LAYER_CHECKED], **kwargs)
 
-def rustyray_cc_test(name, deps = [], tags = [], **kwargs):
-    """A cc_test in the layer of its folder; deps must be a plain list."""
+def rustyray_cc_test(name, deps = [], tags = [], size = "small", **kwargs):
+    """A cc_test in the layer of its folder; deps must be a plain list. A test that hangs fails after a minute."""
     _check(name, deps, testonly = True)
-    native.cc_test(name = name, deps = deps, tags = tags + [_LAYER_CHECKED], **kwargs)
+    native.cc_test(name = name, size = size, deps = deps, tags = tags + [_LAYER_CHECKED], **kwargs)
 
 def package_checks(name = "include_check"):
     """Checks the package's C++ targets; call it at the end of each BUILD file.

@@ -31,7 +31,11 @@ class EmbeddedRuntime final : public Runtime {
   ownership::OwnerService& owners() override { return *owners_; }
   core::Clock& clock() override { return *clock_; }
 
-  std::vector<std::string> Shutdown(core::Time deadline) override { return pool_->Stop(deadline); }
+  std::vector<std::string> Shutdown(core::Time deadline) override {
+    std::vector<std::string> abandoned = pool_->Stop(deadline);
+    store_->Close();
+    return abandoned;
+  }
 
   task::FunctionRegistry& registry() { return registry_; }
 

@@ -85,6 +85,7 @@ class ValueSlot {
     }
   }
   const core::ObjectRef* ref() const { return nullptr; }
+  void TellSubmitted(core::HandleObserver&) {}
   template <class Policy>
   absl::Status Encode(core::EncodeSink& sink) const {
     const core::TypeInfo& type = core::TypeInfoOf<T, Policy>();
@@ -108,6 +109,7 @@ class RefSlot {
   RefSlot(RefSlot&& other) noexcept : ref_(std::move(other.ref_)) {}
   ~RefSlot() {
     if (borrowed_ != nullptr && !own_.has_value()) EndBorrow();
+    GiveUp();
   }
 
   core::ErrorPtr Prepare(std::string_view function, int position) {
@@ -125,7 +127,7 @@ class RefSlot {
     core::ErrorPtr error = Read(record, function, position);
     // A borrow keeps the pin until the arguments go.
     if (borrowed_ == nullptr || own_.has_value()) record.UnpinCache();
-    if (own_.has_value()) ref_ = core::ObjectRef();
+    if (own_.has_value()) GiveUp();
     return error;
   }
 
@@ -140,6 +142,11 @@ class RefSlot {
   }
 
   const core::ObjectRef* ref() const { return ref_ ? &ref_ : nullptr; }
+  void TellSubmitted(core::HandleObserver& observer) {
+    if (!ref_) return;
+    observer.OnSubmitted(*ref_.record());
+    told_ = true;
+  }
   template <class Policy>
   absl::Status Encode(core::EncodeSink& sink) const {
     sink.refs->push_back(ref_);
@@ -223,6 +230,14 @@ class RefSlot {
     return internal::ArgumentTypeError(function, position, core::RawTypeName<Expected>(), type.name);
   }
 
+  void GiveUp() {
+    if (told_ && ref_) {
+      core::HandleObserver* const observer = ref_.record()->owner()->observer();
+      if (observer != nullptr) observer->OnArgumentReleased(*ref_.record());
+    }
+    ref_ = core::ObjectRef();
+  }
+
   void EndBorrow() {
     core::Record& record = *ref_.record();
     if (record.owner() != nullptr) record.owner()->OnBorrow(record, false);
@@ -231,6 +246,7 @@ class RefSlot {
   }
 
   core::ObjectRef ref_;
+  bool told_ = false;  // the observer counts ref_ as held by a call in flight
   const T* borrowed_ = nullptr;
   std::optional<T> own_;
   std::shared_ptr<const void> view_;

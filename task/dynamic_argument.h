@@ -84,6 +84,9 @@ class EitherSlot {
   }
   P Give() { return ref_.has_value() ? ref_->Give() : value_->Give(); }
   const core::ObjectRef* ref() const { return ref_.has_value() ? ref_->ref() : nullptr; }
+  void TellSubmitted(core::HandleObserver& observer) {
+    if (ref_.has_value()) ref_->TellSubmitted(observer);
+  }
   template <class Policy>
   absl::Status Encode(core::EncodeSink& sink) const {
     return ref_.has_value() ? ref_->template Encode<Policy>(sink) : value_->template Encode<Policy>(sink);

@@ -35,6 +35,7 @@ core::ObjectRef TaskSystem::Submit(CallPtr submitted) {
   }
   if (call.annex() != nullptr) call.ArmDeadline();
   if (call.has_refs()) {
+    if (core::HandleObserver* const observer = owner_.observer()) call.TellSubmitted(*observer);
     ArgumentResolver::Start(call);
   } else if (!executor_.Schedule(call)) {
     call.DiscardScheduled();

@@ -88,6 +88,10 @@ class TypedCall final : public core::Call {
     std::apply([&](const Slots&... slot) { ((slot.ref() != nullptr ? visit(*slot.ref()) : void()), ...); }, arguments_);
   }
 
+  void TellSubmitted(core::HandleObserver& observer) override {
+    std::apply([&](Slots&... slot) { (slot.TellSubmitted(observer), ...); }, arguments_);
+  }
+
   absl::Status Encode(core::EncodeSink& sink) const override {
     absl::Status status;
     int position = 0;
