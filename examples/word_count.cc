@@ -1,0 +1,241 @@
+// Counts the words of files and folders: the driver reads pieces and puts them into the object store, tasks count them
+// by reference, and the driver merges the counts as they arrive. See --help.
+//
+// Memory: a piece and its counts, which take no more than the piece, are in the store until they are merged. So pieces
+// are put only while all that are in flight, and their counts, fit under the store's limit.
+#include <ray/api.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "examples/word_count_input.h"
+#include "examples/word_counts.h"
+
+using word_count::CountPiece;
+
+RAY_REMOTE(CountPiece);
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// How the input is cut, and how many pieces may be in flight.
+struct Plan {
+  std::size_t piece_bytes;
+  std::size_t pieces_in_flight;
+};
+
+Plan MakePlan(const word_count::Options& options, std::uint64_t input_bytes) {
+  constexpr std::size_t kLeastPiece = 8 << 10;
+  constexpr std::size_t kMostPiece = 2 << 20;
+  // What a piece and its counts may take beyond twice its bytes: the records, and ends of strings.
+  constexpr std::size_t kOverhead = 1 << 10;
+  // Four pieces for each thread: one that is counted, one that is merged, and two that wait.
+  const std::uint64_t threads =
+      options.threads != 0 ? static_cast<unsigned>(options.threads) : std::max(1u, std::thread::hardware_concurrency());
+  const std::uint64_t share = std::min<std::uint64_t>(options.store_limit / 2, input_bytes) / (4 * threads);
+  Plan plan;
+  plan.piece_bytes = static_cast<std::size_t>(std::clamp<std::uint64_t>(share, kLeastPiece, kMostPiece));
+  plan.pieces_in_flight = std::max<std::size_t>(options.store_limit / (2 * plan.piece_bytes + kOverhead), 1);
+  return plan;
+}
+
+// A bar on stderr, if that is a terminal.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::uint64_t total_bytes) : total_(total_bytes), shown_(isatty(STDERR_FILENO) != 0) {}
+  ~ProgressBar() {
+    if (drawn_) std::fputs("\r\033[K", stderr);
+  }
+
+  void Show(std::uint64_t bytes) {
+    if (!shown_ || SecondsSince(last_) < 0.1) return;
+    last_ = Clock::now();
+    drawn_ = true;
+    const double part = total_ == 0 ? 0 : std::min(1.0, static_cast<double>(bytes) / static_cast<double>(total_));
+    std::string bar(40, ' ');
+    std::fill_n(bar.begin(), static_cast<int>(part * 40), '#');
+    const double megabytes = static_cast<double>(bytes) / 1e6;
+    std::fprintf(stderr, "\r[%s] %3.0f %%  %.0f MB  %.0f MB/s\033[K", bar.c_str(), part * 100, megabytes,
+                 megabytes / std::max(SecondsSince(start_), 1e-3));
+    std::fflush(stderr);
+  }
+
+ private:
+  const std::uint64_t total_;
+  const bool shown_;
+  bool drawn_ = false;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
+};
+
+// Pieces being counted, and what has been counted.
+class Count {
+ public:
+  explicit Count(const Plan& plan) : plan_(plan) {}
+
+  // Waits for room for `piece`.
+  void Add(std::string piece, ProgressBar& progress) {
+    while (in_flight_.size() >= plan_.pieces_in_flight) MergeSome(progress);
+    for (;;) {
+      auto ref = ray::TryPut(std::move(piece));
+      if (ref.ok()) {
+        in_flight_.push_back(ray::Task(CountPiece).Remote(*std::move(ref), tasks_++));
+        return;
+      }
+      // The piece is back in `piece`. Each merge makes room; with nothing to merge there is no hope.
+      if (!absl::IsResourceExhausted(ref.status()) || in_flight_.empty()) {
+        throw ray::RayException(std::string(ref.status().message()));
+      }
+      MergeSome(progress);
+    }
+  }
+
+  void Finish(ProgressBar& progress) {
+    while (!in_flight_.empty()) MergeSome(progress);
+    totals_.Finish();
+  }
+
+  std::uint64_t tasks() const { return tasks_; }
+  const word_count::WordTotals& totals() const { return totals_; }
+
+ private:
+  // Waits for some of the counts, merges those that are there, and so gives their room back.
+  void MergeSome(ProgressBar& progress) {
+    const int some = static_cast<int>(std::max<std::size_t>(in_flight_.size() / 4, 1));
+    ray::WaitResult<std::string> counts = ray::Wait(in_flight_, some, -1);
+    in_flight_.assign(counts.unready.begin(), counts.unready.end());
+    for (const ray::ObjectRef<std::string>& count : counts.ready) {
+      totals_.Merge(*ray::View(count));
+      progress.Show(++merged_ * plan_.piece_bytes);
+    }
+  }
+
+  const Plan plan_;
+  std::vector<ray::ObjectRef<std::string>> in_flight_;
+  std::uint64_t tasks_ = 0;
+  std::uint64_t merged_ = 0;
+  word_count::WordTotals totals_;
+};
+
+void PrintTable(const word_count::WordTotals& totals, std::size_t top) {
+  if (top == 0 || totals.words() == 0) return;
+  constexpr std::size_t kWidest = 40;
+  const auto words = totals.Top(top);
+  const auto shown = [](const word_count::WordTable::Word& word) {
+    if (word.length <= kWidest) return std::string(word.text());
+    return std::string(word.text().substr(0, kWidest - 3)) + "...";
+  };
+  int width = 4;
+  for (const auto* word : words) width = std::max(width, static_cast<int>(shown(*word).size()));
+  std::printf("%6s  %-*s %12s %8s\n", "rank", width, "word", "count", "share");
+  std::size_t rank = 0;
+  for (const auto* word : words) {
+    std::printf("%6zu  %-*s %12zu %6.2f %%\n", ++rank, width, shown(*word).c_str(),
+                static_cast<std::size_t>(word->count),
+                100.0 * static_cast<double>(word->count) / static_cast<double>(totals.words()));
+  }
+  std::printf("\n");
+}
+
+// False: an error, which errno names.
+bool WriteAll(const word_count::WordTotals& totals, std::FILE* file) {
+  // Pipes and terminals have nothing to empty.
+  if (ftruncate(fileno(file), 0) != 0 && errno != EINVAL) return false;
+  for (const word_count::WordTable::Word* word : totals.Top(totals.different_words())) {
+    std::fwrite(word->letters, 1, word->length, file);
+    std::fprintf(file, "\t%zu\n", static_cast<std::size_t>(word->count));
+  }
+  const bool good = std::ferror(file) == 0;
+  return std::fclose(file) == 0 && good;
+}
+
+int Run(const word_count::Options& options, int argc, char** argv) {
+  const Clock::time_point start = Clock::now();
+  word_count::Complaints complaints;
+  std::vector<word_count::File> files = word_count::ListFiles(options.paths, complaints);
+  if (files.empty()) {
+    std::fprintf(stderr, "word_count: there are no files to count in %s%s\n", options.paths[0].c_str(),
+                 options.paths.size() > 1 ? ", ..." : "");
+    return 1;
+  }
+  std::FILE* output = nullptr;
+  if (!options.output.empty()) {
+    // Opened before the work, but not emptied: it may be among the files.
+    output = std::fopen(options.output.c_str(), "ab");
+    if (output == nullptr) {
+      complaints.Add(options.output, errno);
+      return 1;
+    }
+  }
+  std::uint64_t total_bytes = 0;
+  for (const word_count::File& file : files) total_bytes += file.bytes;
+
+  ray::RayConfig config;
+  config.threads = options.threads;
+  config.store_limit_bytes = options.store_limit;
+  ray::Init(config, argc, argv);
+  const Plan plan = MakePlan(options, total_bytes);
+  word_count::Input input(std::move(files), complaints);
+  Count count(plan);
+  {
+    ProgressBar progress(total_bytes);
+    for (std::string piece = input.Read(plan.piece_bytes); !piece.empty(); piece = input.Read(plan.piece_bytes)) {
+      count.Add(std::move(piece), progress);
+    }
+    count.Finish(progress);
+  }
+  const double seconds = SecondsSince(start);
+  const std::size_t peak_bytes = ray::GetStoreStatistics().peak_bytes;
+  ray::Shutdown();
+
+  const word_count::WordTotals& totals = count.totals();
+  PrintTable(totals, options.top);
+  std::printf("%zu files, %zu bytes, %zu words (%zu different) in %.3f s: %.1f MB/s, %zu tasks, peak store %zu bytes\n",
+              static_cast<std::size_t>(input.files()), static_cast<std::size_t>(input.bytes()),
+              static_cast<std::size_t>(totals.words()), totals.different_words(), seconds,
+              static_cast<double>(input.bytes()) / 1e6 / seconds, static_cast<std::size_t>(count.tasks()), peak_bytes);
+  if (output != nullptr && !WriteAll(totals, output)) complaints.Add(options.output, errno);
+  return complaints.count() == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<word_count::Options> options = word_count::ParseOptions(argc, argv);
+  if (!options.ok()) {
+    std::fprintf(stderr, "word_count: %s; see --help\n", std::string(options.status().message()).c_str());
+    return 2;
+  }
+  if (options->help) {
+    std::fputs(word_count::kHelp, stdout);
+    return 0;
+  }
+  // Bazel runs programs in a folder of its own, and tells where its user is.
+  if (const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY"); folder != nullptr && chdir(folder) != 0) {
+    std::fprintf(stderr, "word_count: BUILD_WORKING_DIRECTORY=%s: %s\n", folder, std::strerror(errno));
+    return 1;
+  }
+  try {
+    return Run(*options, argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "word_count: %s\n", error.what());
+    return 1;
+  }
+}
