@@ -8,7 +8,8 @@ bool TimerSet::Arm(Timer& timer, Time at) {
   MutexLock lock(mutex_);
   timer.at_ = at;
   timer.armed_ = true;
-  return armed_.emplace(at, &timer).first == armed_.begin();
+  const auto place = armed_.emplace(at, &timer).first;
+  return place == armed_.begin();
 }
 
 bool TimerSet::Cancel(Timer& timer) {

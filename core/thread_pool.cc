@@ -42,6 +42,7 @@ struct Slot {
   // the very piece that was seen asleep.
   static constexpr std::uint64_t kRunning = 1, kLent = 2, kStep = 4;
   alignas(64) std::atomic<std::uint64_t> run{0};
+  std::atomic<bool> busy{false};  // with work, also while that waits
   std::atomic<const char*> name{nullptr};
   std::atomic<std::size_t> name_size{0};
 
@@ -76,6 +77,21 @@ struct SlotTable {
   std::atomic<std::size_t> count{0};
   std::atomic<bool> closed{false};
 
+  // Outside threads that have entered. The last one of a pool that stops wakes who stops it, or lets go of the pool
+  // that was kept for it.
+  std::atomic<int> helpers{0};
+  std::atomic<bool> stopping{false};
+  Parker* stopper ABSL_GUARDED_BY(mutex) = nullptr;
+  std::shared_ptr<void> kept_pool ABSL_GUARDED_BY(mutex);
+
+  void HelperLeft() {
+    if (helpers.fetch_sub(1, std::memory_order_seq_cst) != 1 || !stopping.load(std::memory_order_seq_cst)) return;
+    std::shared_ptr<void> let_go;  // after the lock
+    MutexLock lock(mutex);
+    if (stopper != nullptr) stopper->Unpark();
+    let_go.swap(kept_pool);
+  }
+
   Slot* Acquire() {
     MutexLock lock(mutex);
     if (!free.empty()) {
@@ -92,7 +108,7 @@ struct SlotTable {
       array.store(arrays.back().get(), std::memory_order_release);
     }
     array.load(std::memory_order_relaxed)[index].store(all[index].get(), std::memory_order_relaxed);
-    count.store(index + 1, std::memory_order_release);
+    count.store(index + 1, std::memory_order_seq_cst);  // as a push: see AnyWork
     return all[index].get();
   }
 
@@ -155,14 +171,13 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
  public:
   Pool(const ThreadPoolOptions& options, Clock& clock)
       : places_(options.places > 0 ? options.places : UsableProcessors()),
-        max_threads_(std::max(options.max_threads, 1)),
         tick_(options.tick),
         id_(NextId()),
         clock_(clock),
         slots_(std::make_shared<SlotTable>()),
         free_places_(places_),
+        most_threads_(std::max(options.max_threads, 1)),
         monitor_(*this) {}
-  ~Pool() override { clock_.Cancel(monitor_); }
 
   // --- Executor.
 
@@ -179,18 +194,33 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   bool TryEnter() override {
     if (returners_.load(std::memory_order_relaxed) > 0 || stopping_.load(std::memory_order_relaxed)) return false;
-    if (!TryTakePlace()) return false;
-    ThisSlot().NextRun(true);
+    Slot& slot = ThisSlot();
+    slots_->helpers.fetch_add(1, std::memory_order_seq_cst);
+    if (stopping_.load(std::memory_order_seq_cst) || !TryTakePlace()) {
+      const std::shared_ptr<SlotTable> table = slots_;
+      table->HelperLeft();
+      return false;
+    }
+    slot.name.store(nullptr, std::memory_order_relaxed);
+    slot.busy.store(true, std::memory_order_relaxed);
+    slot.NextRun(true);
     return true;
   }
 
-  void Leave() override { EndRun(ThisSlot()); }
+  void Leave() override {
+    Slot& slot = ThisSlot();
+    slot.busy.store(false, std::memory_order_relaxed);
+    EndRun(slot);
+    // The pool may go as soon as it is told.
+    const std::shared_ptr<SlotTable> table = slots_;
+    table->HelperLeft();
+  }
 
   absl::Status BeginBlocking() override {
     Slot& slot = ThisSlot();
     if (slot.worker) {
       MutexLock lock(mutex_);
-      if (threads_ >= max_threads_ && blocked_ + 1 >= threads_) {
+      if (threads_ >= most_threads_ && blocked_ + 1 >= threads_) {
         return MakeStatus(absl::StatusCode::kResourceExhausted, ErrorKind::kGeneric,
                           absl::StrCat("all ", threads_,
                                        " threads that the runtime may have (max_threads) wait: one more would hang"));
@@ -363,6 +393,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void WakeOrStart() {
     Slot* woken = nullptr;
+    std::vector<std::thread> ended;
     {
       MutexLock lock(mutex_);
       if (!parked_.empty()) {
@@ -370,23 +401,26 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
         parked_.pop_back();
         woken->woken.store(true, std::memory_order_relaxed);
         searching_.fetch_add(1, std::memory_order_seq_cst);
-      } else if (threads_ < max_threads_ && !stopping_.load(std::memory_order_relaxed)) {
+      } else if (threads_ < most_threads_ && !stopping_.load(std::memory_order_relaxed)) {
         searching_.fetch_add(1, std::memory_order_seq_cst);
         ++threads_;
-        JoinEnded();
+        ended.swap(ended_threads_);
         try {
           running_threads_.emplace_back([self = shared_from_this()] { self->Work(); });
         } catch (const std::system_error&) {  // the system has no thread to give: go on with those there are
           --threads_;
           searching_.fetch_sub(1, std::memory_order_seq_cst);
+          most_threads_ = std::max(threads_, 1);
         }
       }
     }
     if (woken != nullptr) woken->parker.Unpark();
+    // Without the lock: what is thread-local in user code is destroyed now, and may do anything.
+    for (std::thread& thread : ended) thread.join();
   }
 
   bool AnyWork() const {
-    const std::size_t count = slots_->count.load(std::memory_order_acquire);
+    const std::size_t count = slots_->count.load(std::memory_order_seq_cst);
     const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
       if (!array[i].load(std::memory_order_relaxed)->deque.Empty()) return true;
@@ -421,6 +455,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
         continue;  // Search sees that no place is free and parks
       }
       bool has_place = true;
+      slot.busy.store(true, std::memory_order_relaxed);
       slot.NextRun(true);
       do {
         const std::string_view name = work->ScheduledName();
@@ -431,6 +466,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
         if (!has_place || stopping() || returners_.load(std::memory_order_relaxed) > 0) break;
         work = Next(slot);
       } while (work != nullptr);
+      slot.busy.store(false, std::memory_order_relaxed);
       searching_.fetch_add(1, std::memory_order_seq_cst);
       if (has_place) EndRun(slot);
     }
@@ -514,17 +550,11 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     if (threads_ == 0 && stopper_ != nullptr) stopper_->Unpark();
   }
 
-  void JoinEnded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    // They take no lock after EndThisThread but the slot table's, so joining under ours is short.
-    for (std::thread& thread : ended_threads_) thread.join();
-    ended_threads_.clear();
-  }
-
   // --- The monitor: places for work that sleeps in user code. On the clock's thread.
 
   void ArmMonitor() {
     if (stopping()) return;
-    if (monitor_armed_.load(std::memory_order_relaxed) || monitor_armed_.exchange(true, std::memory_order_seq_cst))
+    if (monitor_armed_.load(std::memory_order_seq_cst) || monitor_armed_.exchange(true, std::memory_order_seq_cst))
       return;
     clock_.Arm(monitor_, SaturatingAdd(clock_.Now(), tick_));
   }
@@ -575,7 +605,6 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   }
 
   const int places_;
-  const int max_threads_;
   const Duration tick_;
   const std::uint64_t id_;
   Clock& clock_;
@@ -595,12 +624,23 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   std::vector<std::thread> running_threads_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> ended_threads_ ABSL_GUARDED_BY(mutex_);
   int threads_ ABSL_GUARDED_BY(mutex_) = 0;
+  int most_threads_ ABSL_GUARDED_BY(mutex_);  // the hard cap, or fewer when the system gave no more
   int blocked_ ABSL_GUARDED_BY(mutex_) = 0;
   Parker* stopper_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Mutex stop_mutex_;  // one stops, others wait for it
+  bool stopped_ ABSL_GUARDED_BY(stop_mutex_) = false;
   Monitor monitor_;
 };
 
 std::vector<std::string> Pool::Stop(Time deadline) {
+  MutexLock one_at_a_time(stop_mutex_);
+  if (std::exchange(stopped_, true)) return {};
+  Parker& parker = ThisThreadParker();
+  {
+    MutexLock lock(slots_->mutex);
+    slots_->stopper = &parker;
+  }
+  slots_->stopping.store(true, std::memory_order_seq_cst);
   stopping_.store(true, std::memory_order_seq_cst);
   clock_.Cancel(monitor_);
   {
@@ -611,10 +651,10 @@ std::vector<std::string> Pool::Stop(Time deadline) {
       slot->parker.Unpark();
     }
     parked_.clear();
-    stopper_ = &ThisThreadParker();
+    stopper_ = &parker;
   }
   const auto discard = [this] {
-    const std::size_t count = slots_->count.load(std::memory_order_acquire);
+    const std::size_t count = slots_->count.load(std::memory_order_seq_cst);
     const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
       WorkDeque& deque = array[i].load(std::memory_order_relaxed)->deque;
@@ -623,34 +663,44 @@ std::vector<std::string> Pool::Stop(Time deadline) {
       }
     }
   };
+  const auto all_ended = [this] {
+    if (slots_->helpers.load(std::memory_order_seq_cst) != 0) return false;
+    MutexLock lock(mutex_);
+    return threads_ == 0;
+  };
   for (;;) {
     discard();
-    {
-      MutexLock lock(mutex_);
-      if (threads_ == 0) break;
-    }
-    clock_.ParkUntil(ThisThreadParker(), deadline);
+    if (all_ended()) break;
+    clock_.ParkUntil(parker, deadline);
     if (deadline != kNever && clock_.Now() >= deadline) break;
   }
   discard();  // what a worker put back as it ended
   clock_.Cancel(monitor_);
+
   std::vector<std::string> abandoned;
-  MutexLock lock(mutex_);
-  stopper_ = nullptr;
-  JoinEnded();
-  slots_->closed.store(true, std::memory_order_release);
-  if (threads_ == 0) return abandoned;
-  const std::size_t count = slots_->count.load(std::memory_order_acquire);
-  const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
-  for (std::size_t i = 0; i < count; ++i) {
-    const Slot& slot = *array[i].load(std::memory_order_relaxed);
-    if (!(slot.run.load(std::memory_order_acquire) & Slot::kRunning)) continue;
-    const char* const name = slot.name.load(std::memory_order_relaxed);
-    abandoned.emplace_back(name != nullptr ? std::string(name, slot.name_size.load(std::memory_order_relaxed))
-                                           : "work");
+  bool threads_left = false;
+  std::vector<std::thread> ended;
+  {
+    MutexLock lock(mutex_);
+    stopper_ = nullptr;
+    ended.swap(ended_threads_);
+    threads_left = threads_ != 0;
+    for (std::thread& thread : running_threads_) thread.detach();
+    running_threads_.clear();
   }
-  for (std::thread& thread : running_threads_) thread.detach();
-  running_threads_.clear();
+  for (std::thread& thread : ended) thread.join();
+  MutexLock lock(slots_->mutex);
+  slots_->stopper = nullptr;
+  slots_->closed.store(true, std::memory_order_release);
+  const bool helpers_left = slots_->helpers.load(std::memory_order_seq_cst) != 0;
+  if (helpers_left) slots_->kept_pool = shared_from_this();
+  if (!helpers_left && !threads_left) return abandoned;
+  for (const std::unique_ptr<Slot>& slot : slots_->all) {
+    if (!slot->busy.load(std::memory_order_acquire)) continue;
+    const char* const name = slot->name.load(std::memory_order_relaxed);
+    abandoned.emplace_back(name != nullptr ? std::string(name, slot->name_size.load(std::memory_order_relaxed))
+                                           : "work of an outside thread");
+  }
   return abandoned;
 }
 

@@ -42,8 +42,9 @@ struct ThreadPoolStatistics {
 class ThreadPool : public Executor {
  public:
   // Stops: schedules nothing more, discards what is queued, asks what runs to end (stopping()), waits for it until
-  // `deadline` by the clock, then abandons it. Returns the names of what was abandoned; their threads go on, and keep
-  // the pool's memory. Idempotent. Not from a worker.
+  // `deadline` by the clock, then abandons it. What outside threads run here (helping) counts too. Returns the names of
+  // what was abandoned; their threads go on, and keep the pool's memory. Once: a later Stop, such as the one of the
+  // destructor, waits for nothing. Not from scheduled work.
   virtual std::vector<std::string> Stop(Time deadline) = 0;
   virtual ThreadPoolStatistics Statistics() = 0;
 };
