@@ -1,5 +1,5 @@
 // Races put, get, View, find, evict, delete, take, drop, wait for room and the end of the store, over many seeds.
-// A run prints its seed first. RUSTYRAY_SEED=n runs one seed; RUSTYRAY_SOAK=1 runs many.
+// Seeds: core/testing/seeds.h.
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -22,6 +21,7 @@
 #include "core/id.h"
 #include "core/mutex.h"
 #include "core/object_ref.h"
+#include "core/testing/seeds.h"
 #include "core/waiting.h"
 #include "gtest/gtest.h"
 #include "object_store/memory_object_store.h"
@@ -264,16 +264,12 @@ TEST_P(StoreStress, KeepsItsPromisesWhateverRaces) {
   };
   const auto both = std::make_shared<WaitingByClock>();
   const std::shared_ptr<core::Waiting> waiting(both, &both->waiting);
-  const char* const one_seed = std::getenv("RUSTYRAY_SEED");
-  const bool soak = std::getenv("RUSTYRAY_SOAK") != nullptr;
-  const std::uint64_t first = one_seed != nullptr ? std::strtoull(one_seed, nullptr, 10) : 1;
-  const std::uint64_t count = one_seed != nullptr ? 1 : soak ? 20'000 : 60;
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
+  core::ForSeeds(core::Sized(60, 20'000), [&](std::uint64_t seed) {
+    std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));  // for crashes
     RacingRun run(GetParam(), waiting, seed);
     run.Go(1500);
-    ASSERT_EQ(run.complaint(), nullptr) << run.complaint() << ", with RUSTYRAY_SEED=" << seed;
-  }
+    ASSERT_EQ(run.complaint(), nullptr) << run.complaint();
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, StoreStress,

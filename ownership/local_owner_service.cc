@@ -31,7 +31,10 @@ void CopyFacts(core::Record& record, Facts& facts) {
     object.bytes = record.accounted();
     facts.type = record.value().type->name;
   }
-  if (record.is_call()) facts.call = std::string(static_cast<core::Call&>(record).name());
+  if (record.is_call()) {
+    // Not the name that its user gave it: that may come later.
+    facts.call = std::string(static_cast<core::Call&>(record).function().name);
+  }
 }
 
 LiveObject Describe(Facts facts) {
