@@ -1,5 +1,5 @@
-// What one call of each kind costs, through the public API alone: the same source is the benchmark of any implementation
-// of it. `ray_bench local` runs it in this process.
+// What one call of each kind costs, through the public API alone: the same source is the benchmark of any
+// implementation of it. `ray_bench local` runs it in this process.
 #include <ray/api.h>
 
 #include <string>
@@ -16,15 +16,21 @@ int main(int argc, char** argv) {
   ray::RayConfig config;
   config.local_mode = argc > 1 && std::string(argv[1]) == "local";
   ray::Init(config, argc, argv);
-  TimeIt("put_small", 1000, [] { for (int i = 0; i < 1000; ++i) ray::Put(i); });
+  TimeIt("put_small", 1000, [] {
+    for (int i = 0; i < 1000; ++i) ray::Put(i);
+  });
   auto small = ray::Put(5);
-  TimeIt("get_small", 1000, [&] { for (int i = 0; i < 1000; ++i) ray::Get(small); });
+  TimeIt("get_small", 1000, [&] {
+    for (int i = 0; i < 1000; ++i) ray::Get(small);
+  });
   const std::string bytes(100 << 20, 'x');
   TimeIt("put_100MiB_gigabytes", bytes.size() / 1e9, [&] { ray::Put(bytes); });
   auto large = ray::Put(bytes);
   TimeIt("get_100MiB_calls", 1, [&] { ray::Get(large); });
   TimeIt("pass_100MiB_to_task_calls", 1, [&] { ray::Get(ray::Task(Length).Remote(large)); });
-  TimeIt("task_waited_for", 100, [] { for (int i = 0; i < 100; ++i) ray::Get(ray::Task(Echo).Remote(i)); });
+  TimeIt("task_waited_for", 100, [] {
+    for (int i = 0; i < 100; ++i) ray::Get(ray::Task(Echo).Remote(i));
+  });
   TimeIt("tasks_in_flight", 1000, [] {
     std::vector<ray::ObjectRef<int>> refs;
     for (int i = 0; i < 1000; ++i) refs.push_back(ray::Task(Echo).Remote(i));
