@@ -207,7 +207,9 @@ class Record {
   bool is_abandoned() const { return state(std::memory_order_relaxed) & kAbandoned; }
   void set_accounted(std::size_t bytes) { accounted_.store(bytes, std::memory_order_relaxed); }
   void add_accounted(std::size_t bytes) { accounted_.fetch_add(bytes, std::memory_order_relaxed); }
-  void PublishUnshared() { state_.fetch_or(kClaimed | kSealing | kValue, std::memory_order_release); }
+  void PublishUnshared() {
+    state_.store(state(std::memory_order_relaxed) | kClaimed | kSealing | kValue, std::memory_order_release);
+  }
   // Replaces a native value by encoded bytes, kept with `inner`; destroys the native. Before publishing only.
   void MoveToBytes(const void* bytes, std::size_t size, std::vector<ObjectRef> inner);
   void set_id(const ObjectId& id);

@@ -65,6 +65,7 @@ class IdleCall final : public core::Call {
     return ObjectRef::Adopt(call);
   }
   void VisitRefs(absl::FunctionRef<void(const ObjectRef&)>) const override {}
+  void TellSubmitted(core::HandleObserver&) override {}
   absl::Status Encode(core::EncodeSink&) const override { return absl::OkStatus(); }
 
  private:
