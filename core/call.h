@@ -62,8 +62,8 @@ class Call : public Record, public Runnable, public Waiter {
   // Visits the refs among the arguments that the call waits for. Only by who submits it or claimed it, or through
   // SnapshotUnready.
   virtual void VisitRefs(absl::FunctionRef<void(const ObjectRef&)> visit) const = 0;
-  // Tells the observer of each of these refs that it is held by a call in flight; their slots tell when they give it up.
-  // By the submitter, before others can run the call.
+  // Tells the observer of each of these refs that it is held by a call in flight; their slots tell when they give it
+  // up. By the submitter, before others can run the call.
   virtual void TellSubmitted(HandleObserver& observer) = 0;
   // Encodes the arguments, for engines that send calls away. An error names the argument and type without a codec.
   virtual absl::Status Encode(EncodeSink& sink) const = 0;

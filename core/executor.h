@@ -9,9 +9,12 @@
 
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
 namespace rustyray::core {
+
+class Record;
 
 // A unit of work, embedded in what it is for (a call, an actor's turn). Kept alive by whoever scheduled it until
 // RunScheduled returns, or Schedule said false.
@@ -49,6 +52,20 @@ class Executor {
 
   // True once it is stopping: functions that run are asked to end.
   virtual bool stopping() const = 0;
+
+  // For executors that run work in the order it came, one piece at a time (an actor's mailbox): runs what is queued up
+  // to and including `work` on the calling thread, which waits for it. Others leave it to the caller.
+  enum class InOrder { kNotOrdered, kRan, kRefused };
+  virtual InOrder RunInOrder(Runnable& work) {
+    (void)work;
+    return InOrder::kNotOrdered;
+  }
+  // The records of calls that must end before `work`, which is not begun, can begin: who occupies its actor. Held while
+  // they are visited.
+  virtual void VisitBlockers(const Runnable& work, absl::FunctionRef<void(Record&)> visit) {
+    (void)work;
+    (void)visit;
+  }
 
   // Executors without threads of their own: runs one queued piece of work for a thread that would sleep otherwise.
   // False when there is nothing to run.

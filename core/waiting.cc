@@ -34,6 +34,8 @@ struct Wake final : Waiter {
 bool RunInline(Call& call) {
   Executor* const executor = call.executor();
   if (executor == nullptr || StackLeft() < Waiting::kStackReserve) return false;
+  const Executor::InOrder in_order = executor->RunInOrder(call);
+  if (in_order != Executor::InOrder::kNotOrdered) return in_order == Executor::InOrder::kRan;
   const RunningPlace place(*executor);
   if (!place.entered()) return false;
   if (!executor->Unschedule(call)) return call.TryRun();
@@ -273,6 +275,11 @@ absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) 
       for (RecordHold& needed : unready) {
         follow(*needed, absl::StrCat(Named(call), " needs the result of ", Named(*needed)));
         kept.push_back(std::move(needed));
+      }
+      if (call.executor() != nullptr) {
+        call.executor()->VisitBlockers(call, [&](Record& blocker) {
+          follow(blocker, absl::StrCat(Named(call), " needs the end of ", Named(blocker)));
+        });
       }
       continue;
     }

@@ -23,10 +23,10 @@ void TaskSystem::Apply(const TaskOptions& options, core::Call& call) {
   }
 }
 
-core::ObjectRef TaskSystem::Submit(CallPtr submitted) {
+core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted) {
   core::Call& call = *submitted.release();
   core::ObjectRef ref = core::ObjectRef::Adopt(&call);
-  call.set_executor(executor_);
+  call.set_executor(executor);
   if (call.annex() != nullptr) call.PrepareDeadline(clock_);
   if (core::CallFrame* const frame = core::current_frame; frame != nullptr && !call.BecomeChildOf(*frame->call)) {
     call.FailUnclaimed(Cancelled(call, "the call that submitted it was cancelled"));
@@ -37,7 +37,7 @@ core::ObjectRef TaskSystem::Submit(CallPtr submitted) {
   if (call.has_refs()) {
     if (core::HandleObserver* const observer = owner_.observer()) call.TellSubmitted(*observer);
     ArgumentResolver::Start(call);
-  } else if (!executor_.Schedule(call)) {
+  } else if (!executor.Schedule(call)) {
     call.DiscardScheduled();
   }
   return ref;
