@@ -62,7 +62,7 @@ class Executor {
   }
   // The records of calls that must end before `work`, which is not begun, can begin: who occupies its actor. Held while
   // they are visited.
-  virtual void VisitBlockers(const Runnable& work, absl::FunctionRef<void(Record&)> visit) {
+  virtual void VisitBlockers(const Runnable& work, absl::FunctionRef<void(Record*)> visit) {
     (void)work;
     (void)visit;
   }

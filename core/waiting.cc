@@ -277,8 +277,8 @@ absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) 
         kept.push_back(std::move(needed));
       }
       if (call.executor() != nullptr) {
-        call.executor()->VisitBlockers(call, [&](Record& blocker) {
-          follow(blocker, absl::StrCat(Named(call), " needs the end of ", Named(blocker)));
+        call.executor()->VisitBlockers(call, [&](Record* blocker) {
+          follow(*blocker, absl::StrCat(Named(call), " needs the end of ", Named(*blocker)));
         });
       }
       continue;
