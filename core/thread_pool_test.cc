@@ -133,7 +133,8 @@ TEST_F(ThreadPoolTest, ManySchedulersLoseNothing) {
       });
     }
     for (std::thread& thread : threads) thread.join();
-    ASSERT_TRUE(Eventually([&] { return ran.load() == kThreads * kEach; })) << ran.load();
+    ASSERT_TRUE(Eventually([&] { return AllRan(works); })) << ran.load();
+    ASSERT_EQ(ran.load(), kThreads * kEach);
   });
 }
 
@@ -360,6 +361,8 @@ class CountingClock final : public Clock {
 
 // The subject is what happens while nothing happens, so it sleeps.
 TEST_F(ThreadPoolTest, AnIdlePoolArmsNothingAndWakesForNothing) {
+  std::thread([] {}).join();  // a sanitizer starts a thread of its own with the first
+  const std::map<std::string, long> others = Switches();
   CountingClock counting(*clock);
   const auto pool = MakeThreadPool({.places = 2, .max_threads = 16, .tick = milliseconds(5)}, counting);
   std::vector<std::unique_ptr<Work>> works;
@@ -377,7 +380,7 @@ TEST_F(ThreadPoolTest, AnIdlePoolArmsNothingAndWakesForNothing) {
   EXPECT_EQ(counting.armed.load(), armed);
   EXPECT_GE(before.size(), 2u);
   for (const auto& [task, switches] : before) {
-    if (after.count(task) != 0) {
+    if (after.count(task) != 0 && others.count(task) == 0) {
       EXPECT_EQ(after.at(task), switches) << "thread " << task;
     }
   }

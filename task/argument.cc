@@ -48,11 +48,8 @@ bool ReadArithmetic(const core::TypeInfo& type, const void* value, long double* 
     if (found || !SameType(type, core::RawTypeName<T>())) return;
     found = true;
     *is_floating = std::is_floating_point_v<T>;
-    if constexpr (std::is_floating_point_v<T>) {
-      *floating = *static_cast<const T*>(value);
-    } else {
-      *integer = static_cast<long long>(*static_cast<const T*>(value));
-    }
+    *floating = *static_cast<const T*>(value);
+    if constexpr (!std::is_floating_point_v<T>) *integer = static_cast<long long>(*static_cast<const T*>(value));
   };
   const auto try_all = [&]<class... T>(std::type_identity<T>... types) { (try_as(types), ...); };
   try_all(std::type_identity<bool>(), std::type_identity<char>(), std::type_identity<signed char>(),

@@ -58,7 +58,8 @@ core::ErrorPtr ArgumentStatusError(std::string_view function, int position, cons
 
 absl::Status NoCodec(const core::TypeInfo& type);
 
-// Reads an arithmetic value whose type is known at run time only. False: `type` is none of the arithmetic types.
+// Reads an arithmetic value whose type is known at run time only. `floating` gets it exactly (long double holds all
+// integers of 64 bits), `integer` the bits of an integer. False: `type` is none of the arithmetic types.
 bool ReadArithmetic(const core::TypeInfo& type, const void* value, long double* floating, long long* integer,
                     bool* is_floating);
 
@@ -191,7 +192,7 @@ class RefSlot {
       });
       if (error != nullptr) return error;
       if (known) {
-        own_.emplace(is_floating ? static_cast<T>(floating) : static_cast<T>(integer));
+        own_.emplace(is_floating || std::is_floating_point_v<T> ? static_cast<T>(floating) : static_cast<T>(integer));
         borrowed_ = &*own_;
         return nullptr;
       }

@@ -5,6 +5,7 @@
 #ifndef RUSTYRAY_TASK_DYNAMIC_ARGUMENT_H_
 #define RUSTYRAY_TASK_DYNAMIC_ARGUMENT_H_
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -61,10 +62,10 @@ absl::StatusOr<T> ConvertDynamic(DynamicArgument& argument, int position) {
     long long integer = 0;
     bool is_floating = false;
     if (ReadArithmetic(type, argument.value(), &floating, &integer, &is_floating)) {
-      const bool fits =
-          is_floating ? std::is_floating_point_v<T> : static_cast<long long>(static_cast<T>(integer)) == integer;
+      const bool fits = std::is_floating_point_v<T> || (!is_floating && floating >= std::numeric_limits<T>::lowest() &&
+                                                        floating <= std::numeric_limits<T>::max());
       if (!fits) return DynamicTypeError(position, core::RawTypeName<T>(), type.name, true);
-      return is_floating ? static_cast<T>(floating) : static_cast<T>(integer);
+      return std::is_floating_point_v<T> ? static_cast<T>(floating) : static_cast<T>(integer);
     }
   }
   return DynamicTypeError(position, core::RawTypeName<T>(), type.name, false);
@@ -132,7 +133,8 @@ struct DynamicCallMaker<Policy, Fn, std::tuple<P...>> {
  private:
   template <std::size_t... I>
   static absl::StatusOr<CallPtr> Make(core::RecordOwner& owner, const core::FunctionInfo& info, Fn function,
-                                      std::span<DynamicArgument> arguments, std::index_sequence<I...>) {
+                                      [[maybe_unused]] std::span<DynamicArgument> arguments,
+                                      std::index_sequence<I...>) {
     bool has_refs = false;
     ((has_refs |= arguments[I].is_ref() && !DynamicSlot<Policy, P>::kTakesRef), ...);
     [[maybe_unused]] absl::Status bad;

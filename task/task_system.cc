@@ -28,6 +28,10 @@ core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted
   core::ObjectRef ref = core::ObjectRef::Adopt(&call);
   call.set_executor(executor);
   if (call.annex() != nullptr) call.PrepareDeadline(clock_);
+  // Before a parent's canceller or the deadline can drop the arguments.
+  if (core::HandleObserver* const observer = call.has_refs() ? owner_.observer() : nullptr) {
+    call.TellSubmitted(*observer);
+  }
   if (core::CallFrame* const frame = core::current_frame; frame != nullptr && !call.BecomeChildOf(*frame->call)) {
     call.FailUnclaimed(Cancelled(call, "the call that submitted it was cancelled"));
     call.DropHold();
@@ -35,7 +39,6 @@ core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted
   }
   if (call.annex() != nullptr) call.ArmDeadline();
   if (call.has_refs()) {
-    if (core::HandleObserver* const observer = owner_.observer()) call.TellSubmitted(*observer);
     ArgumentResolver::Start(call);
   } else if (!executor.Schedule(call)) {
     call.DiscardScheduled();

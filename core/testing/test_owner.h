@@ -41,7 +41,7 @@ class TestOwner final : public RecordOwner {
   ObjectRef Put(T value) {
     auto* const stored = new Stored<T, CoreCodecs>(std::move(value));
     stored->Adopt(*this);
-    (void)Admit(*stored);
+    Place(*stored);
     stored->PublishUnshared();
     return ObjectRef::Adopt(stored);
   }
@@ -51,7 +51,7 @@ class TestOwner final : public RecordOwner {
     auto* const stored = new Stored<T, CoreCodecs>(std::move(value));
     stored->set_cache();
     stored->Adopt(*this);
-    (void)Admit(*stored);
+    Place(*stored);
     stored->PublishUnshared();
     stored->AddHold();  // the index's
     Index(*stored);
@@ -91,6 +91,9 @@ class TestOwner final : public RecordOwner {
   void OnUnpinned() override { ++unpinned_; }
 
  private:
+  // Admits a value whatever its size: puts are never rejected.
+  void Place(Record& record);
+
   std::size_t largest_ = static_cast<std::size_t>(-1);
   bool encodes_ = false;
   bool keeps_decodes_ = true;
