@@ -65,10 +65,11 @@ absl::Status TimedOut() {
 
 }  // namespace
 
-absl::Status Waiting::WaitFor(const ObjectRef& ref, Time deadline) {
-  if (ref.ready()) return absl::OkStatus();
-  if (deadline == kNever) return HelpOrPark(*ref.record());
-  return Park(*ref.record(), *ref.record(), deadline);
+absl::Status Waiting::WaitFor(const ObjectRef& ref, Time deadline) { return WaitForRecord(*ref.record(), deadline); }
+
+absl::Status Waiting::WaitForRecord(Record& record, Time deadline) {
+  if (record.ready()) return absl::OkStatus();
+  return deadline == kNever ? HelpOrPark(record) : Park(record, record, deadline);
 }
 
 absl::Status Waiting::HelpOrPark(Record& target) {

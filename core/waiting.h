@@ -41,6 +41,9 @@ class Waiting {
   // ResourceExhausted when a thread more may not sleep.
   absl::Status WaitFor(const ObjectRef& ref, Time deadline);
 
+  // The same for a record that the caller keeps alive otherwise.
+  absl::Status WaitForRecord(Record& record, Time deadline);
+
   // The same for `count` refs, of which `at` gives one each. An untimed wait runs what is not begun from the last to
   // the first: others take the oldest.
   absl::Status WaitForAll(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at, Time deadline);

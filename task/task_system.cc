@@ -23,7 +23,7 @@ void TaskSystem::Apply(const TaskOptions& options, core::Call& call) {
   }
 }
 
-core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted) {
+core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted, bool child) {
   core::Call& call = *submitted.release();
   core::ObjectRef ref = core::ObjectRef::Adopt(&call);
   call.set_executor(executor);
@@ -32,7 +32,8 @@ core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted
   if (core::HandleObserver* const observer = call.has_refs() ? owner_.observer() : nullptr) {
     call.TellSubmitted(*observer);
   }
-  if (core::CallFrame* const frame = core::current_frame; frame != nullptr && !call.BecomeChildOf(*frame->call)) {
+  if (core::CallFrame* const frame = core::current_frame;
+      child && frame != nullptr && !call.BecomeChildOf(*frame->call)) {
     call.FailUnclaimed(Cancelled(call, "the call that submitted it was cancelled"));
     call.DropHold();
     return ref;

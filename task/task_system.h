@@ -41,7 +41,8 @@ class TaskSystem {
   // Takes the call; the ref to its result. Never fails: what goes wrong is the call's error.
   core::ObjectRef Submit(CallPtr call) { return SubmitTo(executor_, std::move(call)); }
   // The same for a call that another executor runs once its refs are ready, such as an actor's mailbox.
-  core::ObjectRef SubmitTo(core::Executor& executor, CallPtr call);
+  // `child`: of the call that the thread runs, as tasks are.
+  core::ObjectRef SubmitTo(core::Executor& executor, CallPtr call, bool child = true);
 
   // Makes and submits a call of a function or function object. `name` lives as long as the program.
   template <class Policy = CorePolicy, class Fn, class... A>

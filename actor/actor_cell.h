@@ -1,0 +1,202 @@
+// ActorCell: one actor: its mailbox, its instance, and its life.
+//
+// Life: kCreating (the factory's arguments are awaited, then it runs) -> kAlive -> kEnding (nothing new begins; what
+// runs is awaited) -> kCreating again, or kDead. Dead cells stay as long as somebody refers to them, and fail calls.
+// Invariants:
+//   - Calls of one caller begin in the order in which they were submitted. A call whose refs are not ready holds back
+//     the later ones of its caller, and no others.
+//   - At most max_concurrency calls are inside the instance; an instance is destroyed, and the next one made, only
+//     when none is.
+//   - A call in the mailbox is run, or failed, once. What was queued when the actor ends or restarts is failed at once.
+//   - A turn (a Runnable on the executor) exists while there is something to do; an idle actor costs no thread.
+// The cell is the executor of its calls: Schedule puts a call whose refs are ready into the mailbox.
+// Threads: all methods, any thread. Locks: mutex_ is a leaf; nothing of the user's runs, and no call is failed, under
+// it.
+#ifndef RUSTYRAY_ACTOR_ACTOR_CELL_H_
+#define RUSTYRAY_ACTOR_ACTOR_CELL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "actor/actor_options.h"
+#include "actor/class_info.h"
+#include "core/call.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/executor.h"
+#include "core/id.h"
+#include "core/mutex.h"
+#include "core/object_ref.h"
+#include "core/record.h"
+#include "task/task_system.h"
+#include "task/typed_call.h"
+
+namespace rustyray::actor {
+
+// What cells share; outlives them. The system implements it.
+class CellHost {
+ public:
+  virtual core::Executor& executor() = 0;
+  virtual core::Clock& clock() = 0;
+  virtual task::TaskSystem& tasks() = 0;
+  // The actor takes no more calls: its name is free.
+  virtual void OnEnding(class ActorCell& cell) = 0;
+  // Its last instance is gone.
+  virtual void OnDead(class ActorCell& cell) = 0;
+
+ protected:
+  ~CellHost() = default;
+};
+
+// Who calls: the actor or task whose call this thread runs, else the thread.
+using CallerId = std::uintptr_t;
+CallerId CurrentCaller();
+// The actor whose call this thread runs; null outside of actors.
+class ActorCell* CurrentCell();
+
+class ActorCell final : public core::Executor, public core::Runnable {
+ public:
+  // Made with one handle, which the caller adopts.
+  ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info);
+
+  // Storage. All handles together own one of these refs.
+  void AddRef() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void DropRef() {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  // Handles of users. When the last one goes, an actor that is not detached ends once its mailbox is empty.
+  void AddHandle() { handles_.fetch_add(1, std::memory_order_relaxed); }
+  void DropHandle();
+  // A handle where there may be none left, for lookups by name: false when the actor is ending for lack of handles.
+  bool AddHandleIfAlive();
+
+  // Starts it: `creation` runs the factory and calls Install. `again` makes another such call, for restarts; it may be
+  // empty when there are none.
+  void Start(task::CallPtr creation, std::function<task::CallPtr()> again);
+  // From inside `creation`: the instance it made.
+  absl::Status Install(void* object);
+
+  // Takes the call for its mailbox. Never fails: what goes wrong is the call's error.
+  core::ObjectRef Submit(task::CallPtr call);
+
+  // Ends the instance, past the queue: fails what runs and what is queued at once. With restarts left and not
+  // `no_restart`, the factory runs again.
+  void Kill(bool no_restart);
+  // Ends it gracefully: what runs goes on to its end, what is queued fails, OnStop runs.
+  void Stop(const std::string& why);
+  // What runs failed in a way that `restart_on` wants a restart for.
+  void Restart(const core::ErrorPtr& error);
+
+  // Who admits the results of its calls.
+  core::RecordOwner& call_owner() const { return host_.tasks().owner(); }
+  void* object() const { return object_; }
+  const ClassInfo& info() const { return info_; }
+  const core::ActorId& id() const { return id_; }
+  const ActorOptions& options() const { return options_; }
+  std::string Name() const;  // for people
+  bool dead() const { return dead_.load(std::memory_order_acquire); }
+  int restarts() const { return restarts_.load(std::memory_order_relaxed); }
+  std::size_t queued() const { return queued_.load(std::memory_order_relaxed); }
+
+  // --- core::Executor, for its calls.
+  bool Schedule(core::Runnable& work) override;
+  bool Unschedule(core::Runnable&) override { return false; }
+  bool TryEnter() override { return false; }
+  void Leave() override {}
+  absl::Status BeginBlocking() override { return absl::OkStatus(); }
+  void EndBlocking() override {}
+  bool stopping() const override { return killed_.load(std::memory_order_acquire) || host_.executor().stopping(); }
+  InOrder RunInOrder(core::Runnable& work) override;
+  void VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*)> visit) override;
+  bool StepWhileBlocked() override { return host_.executor().StepWhileBlocked(); }
+
+  // --- core::Runnable: a turn.
+  void RunScheduled() override;
+  void DiscardScheduled() override;
+  std::string_view ScheduledName() const override { return info_.raw_name; }
+
+ private:
+  enum class Phase : std::uint8_t { kCreating, kAlive, kEnding, kDead };
+  struct HeldCall;  // one that waits for its refs, or behind one that does
+  struct Held;
+  struct Restarts;
+  struct CreationWaiter final : core::Waiter {
+    explicit CreationWaiter(ActorCell& cell);
+    ActorCell& cell;
+  };
+  ~ActorCell() override;
+
+  // How many calls one turn runs before it lets others have the thread.
+  static constexpr int kTurn = 64;
+  static core::Waiter* Idle() { return reinterpret_cast<core::Waiter*>(std::uintptr_t{1}); }
+
+  // Puts it into the inbox; whether a turn must be scheduled for it.
+  [[nodiscard]] bool Push(core::Call& call);
+  void ScheduleTurn();
+  // Does what there is to do, up to kTurn calls, or until `until` is done.
+  void RunTurn(const core::Call* until);
+  core::Call* PopLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeInboxLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool GoIdleLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunCall(core::Call& call);
+  void RunCreation();
+  void BeginCreation();
+  void SubmitCreation(task::CallPtr creation);
+  void OnCreationSealed();
+  void EndInstance();
+  bool MayRestartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Everything that waits in the mailbox, each with its queue's hold.
+  std::vector<core::Call*> TakeAllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BeginEnd(bool graceful, bool restart, const core::ErrorPtr& why);
+  core::ErrorPtr MakeDeath(const std::string& why) const;
+  core::ObjectRef Failed(task::CallPtr call, const core::ErrorPtr& why);
+  void FailCalls(const std::vector<core::Call*>& calls, const core::ErrorPtr& why);
+  absl::Status TakeRoom();
+  void HoldBack(core::Call& call, CallerId caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseLane(CallerId caller);
+  void OnHeldSealed(HeldCall& held);
+
+  CellHost& host_;
+  const ActorOptions options_;
+  const ClassInfo& info_;
+  const core::ActorId id_;
+  std::atomic<std::uint32_t> refs_{1};
+  std::atomic<std::uint32_t> handles_{1};
+  std::atomic<std::size_t> queued_{0};
+  // Calls pushed, newest first; null: none, and a turn exists; Idle(): none, and no turn exists.
+  std::atomic<core::Waiter*> inbox_{nullptr};
+  std::atomic<std::uint32_t> held_calls_{0};
+  std::atomic<bool> dead_{false};
+  std::atomic<bool> killed_{false};  // what runs is asked to end
+  std::atomic<int> restarts_{0};
+  std::atomic<const core::Call*> creation_call_{nullptr};  // while there is one
+  CreationWaiter creation_waiter_;
+  void* object_ = nullptr;  // written while no call is inside
+
+  mutable core::Mutex mutex_;
+  Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreating;
+  bool busy_ ABSL_GUARDED_BY(mutex_) = false;              // a turn makes or ends the instance
+  bool restart_ ABSL_GUARDED_BY(mutex_) = false;           // kEnding: towards another instance
+  bool graceful_ ABSL_GUARDED_BY(mutex_) = false;          // kEnding: OnStop runs
+  bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;    // its refs are, or it failed
+  bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;   // the cell has its queue's hold
+  core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;  // calls taken from the inbox, oldest first
+  std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);
+  core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
+  core::ObjectRef creation_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Held> held_ ABSL_GUARDED_BY(mutex_);  // made when the first call is held back
+  std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(mutex_);
+  std::function<task::CallPtr()> again_;  // set by Start
+};
+
+}  // namespace rustyray::actor
+
+#endif  // RUSTYRAY_ACTOR_ACTOR_CELL_H_

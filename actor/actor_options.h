@@ -1,0 +1,53 @@
+// ActorOptions: how one actor is made, queued for, and ended.
+#ifndef RUSTYRAY_ACTOR_ACTOR_OPTIONS_H_
+#define RUSTYRAY_ACTOR_ACTOR_OPTIONS_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "core/clock.h"
+#include "core/error.h"
+
+namespace rustyray::actor {
+
+enum class MailboxFull {
+  kBlock,   // the caller waits for room
+  kReject,  // the call fails with ResourceExhausted
+};
+
+inline constexpr std::size_t kUnboundedMailbox = std::numeric_limits<std::size_t>::max();
+
+struct RestartPolicy {
+  // How often the factory may run again; -1: without end.
+  int max_restarts = 0;
+  // And at most so often within `window`; 0: no such limit.
+  int max_in_window = 0;
+  core::Duration window = std::chrono::minutes(1);
+  // Before a restart: `backoff`, doubled each time up to `max_backoff`.
+  core::Duration backoff = core::Duration::zero();
+  core::Duration max_backoff = std::chrono::seconds(30);
+  // Whether a method's error is a reason to restart. Null: no error is; only Kill restarts.
+  std::function<bool(const core::Error&)> restart_on = {};
+};
+
+struct ActorOptions {
+  // Found under it by GetByName; empty: not at all. Unique in its namespace.
+  std::string name = {};
+  std::string name_space = {};
+  // Lives on without handles, until it is killed.
+  bool detached = false;
+  // Calls that wait, those held back for their refs among them. At least 1.
+  std::size_t mailbox_capacity = 1024;
+  MailboxFull mailbox_full = MailboxFull::kBlock;
+  // How many calls may be inside the instance at once.
+  int max_concurrency = 1;
+  RestartPolicy restart = {};
+};
+
+}  // namespace rustyray::actor
+
+#endif  // RUSTYRAY_ACTOR_ACTOR_OPTIONS_H_

@@ -1,0 +1,405 @@
+#include "actor/actor_system.h"
+
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "actor/actor_context.h"
+#include "actor/message.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/executor.h"
+#include "core/manual_executor.h"
+#include "core/object_ref.h"
+#include "core/thread_pool.h"
+#include "core/waiting.h"
+#include "gtest/gtest.h"
+#include "object_store/memory_object_store.h"
+#include "task/function_registry.h"
+#include "task/task_system.h"
+
+namespace rustyray::actor {
+namespace {
+
+// Everything an actor needs, over a given executor and clock.
+struct World {
+  World(core::Executor& executor, core::Clock& clock)
+      : waiting(std::make_shared<core::Waiting>(clock)),
+        store(object_store::MakeMemoryObjectStore({.limit_bytes = 100 << 20, .waiting = waiting})),
+        tasks(executor, clock, store->owner(), registry),
+        actors(executor, clock, tasks) {}
+
+  std::shared_ptr<core::Waiting> waiting;
+  std::unique_ptr<object_store::ObjectStore> store;
+  task::FunctionRegistry registry;
+  task::TaskSystem tasks;
+  ActorSystem actors;
+};
+
+class ActorTest : public ::testing::Test {
+ protected:
+  ~ActorTest() override {
+    world.actors.Shutdown(core::Time::min());
+    executor.RunUntilIdle();
+    executor.Stop();
+  }
+  core::ManualExecutor executor;
+  core::ManualClock clock;
+  World world{executor, clock};
+};
+
+struct Counter {
+  static int alive;
+  explicit Counter(int from) : value(from) { ++alive; }
+  ~Counter() { --alive; }
+  static Counter* Create(int from) { return new Counter(from); }
+  static Counter* Null() { return nullptr; }
+  static Counter* Throw() { throw std::runtime_error("no counters today"); }
+
+  int Add(int by) { return value += by; }
+  int Value() const { return value; }
+  void Fail() { throw std::logic_error("bad counter"); }
+  std::string Echo(const std::string& text) { return text; }
+  int value;
+};
+int Counter::alive = 0;
+
+TEST_F(ActorTest, CallsRunInOrderAndChangeTheState) {
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 10);
+  ASSERT_TRUE(counter.ok()) << counter.status();
+  core::ObjectRef first = counter->Call(&Counter::Add, 1);
+  core::ObjectRef second = counter->Call(&Counter::Add, first);
+  EXPECT_EQ(*second.Get<int>(), 22);
+  EXPECT_EQ(*first.Get<int>(), 11);
+  EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 22);
+  EXPECT_EQ(*counter->Call(&Counter::Echo, "hi").Get<std::string>(), "hi");
+}
+
+TEST_F(ActorTest, AMethodThatThrowsIsThatCallsErrorAndTheActorLivesOn) {
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 1);
+  const absl::Status failed = counter->Call(&Counter::Fail).Wait();
+  EXPECT_EQ(core::KindOf(failed), core::ErrorKind::kTask);
+  EXPECT_NE(failed.message().find("std::logic_error: bad counter"), absl::string_view::npos) << failed;
+  EXPECT_EQ(*counter->Call(&Counter::Add, 1).Get<int>(), 2);
+}
+
+TEST_F(ActorTest, AFactoryThatThrowsOrGivesNullIsTheErrorOfTheCalls) {
+  auto thrown = world.actors.Spawn(ActorOptions(), &Counter::Throw);
+  absl::Status status = thrown->Call(&Counter::Value).Wait();
+  EXPECT_EQ(core::KindOf(status), core::ErrorKind::kActor);
+  EXPECT_NE(status.message().find("no counters today"), absl::string_view::npos) << status;
+  status = thrown->Call(&Counter::Value).Wait();
+  EXPECT_NE(status.message().find("never came to life"), absl::string_view::npos) << status;
+  auto null = world.actors.Spawn(ActorOptions(), &Counter::Null);
+  status = null->Call(&Counter::Value).Wait();
+  EXPECT_NE(status.message().find("its factory returned null"), absl::string_view::npos) << status;
+}
+
+TEST_F(ActorTest, AFactorysArgumentMayBeARefAndItsErrorIsTheActors) {
+  const core::FunctionInfo info{"Seven"};
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, world.tasks.Run(info, [] { return 7; }));
+  EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 7);
+  auto failed = world.actors.Spawn(ActorOptions(), &Counter::Create,
+                                   world.tasks.Run(info, []() -> int { throw std::runtime_error("no seven"); }));
+  const absl::Status status = failed->Call(&Counter::Value).Wait();
+  EXPECT_EQ(core::KindOf(status), core::ErrorKind::kActor);
+  EXPECT_NE(status.message().find("no seven"), absl::string_view::npos) << status;
+}
+
+TEST_F(ActorTest, ItEndsWhenTheLastHandleGoesAndTheMailboxIsEmpty) {
+  core::ObjectRef last;
+  {
+    auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 1);
+    EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 1);
+    last = counter->Call(&Counter::Add, 4);
+    EXPECT_EQ(Counter::alive, 1);
+  }
+  executor.RunUntilIdle();
+  EXPECT_EQ(*last.Get<int>(), 5);
+  EXPECT_EQ(Counter::alive, 0);
+  EXPECT_EQ(world.actors.size(), 0u);
+}
+
+TEST_F(ActorTest, KillFailsWhatIsQueuedAtOnceAndLaterCalls) {
+  auto counter = world.actors.Spawn(ActorOptions{.name = "c"}, &Counter::Create, 1);
+  counter->Call(&Counter::Value).Wait().IgnoreError();
+  core::ObjectRef queued = counter->Call(&Counter::Add, 1);
+  counter->Kill();
+  EXPECT_TRUE(queued.ready()) << "the call waits for the executor";
+  EXPECT_NE(queued.Wait().message().find("was killed"), absl::string_view::npos) << queued.Wait();
+  EXPECT_NE(counter->Call(&Counter::Value).Wait().message().find("actor 'c'"), absl::string_view::npos);
+  EXPECT_FALSE(world.actors.GetByName("c")) << "its name is still taken";
+  executor.RunUntilIdle();
+  EXPECT_EQ(Counter::alive, 0);
+}
+
+TEST_F(ActorTest, KillWithRestartsRunsTheFactoryAgain) {
+  auto counter = world.actors.Spawn(ActorOptions{.name = "c", .restart = {.max_restarts = 1}}, &Counter::Create, 5);
+  EXPECT_EQ(*counter->Call(&Counter::Add, 1).Get<int>(), 6);
+  counter->Kill(/*no_restart=*/false);
+  EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 5) << "the state is the old instance's";
+  EXPECT_EQ(counter->cell()->restarts(), 1);
+  EXPECT_TRUE(world.actors.GetByName("c"));
+  counter->Kill(/*no_restart=*/false);
+  EXPECT_EQ(core::KindOf(counter->Call(&Counter::Value).Wait()), core::ErrorKind::kActor);
+}
+
+TEST_F(ActorTest, RestartsWaitForTheirBackoff) {
+  using std::chrono::seconds;
+  auto counter = world.actors.Spawn(
+      ActorOptions{.restart = {.max_restarts = -1, .backoff = seconds(1), .max_backoff = seconds(3)}}, &Counter::Create,
+      5);
+  EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 5);
+  for (const seconds wait : {seconds(1), seconds(2), seconds(3), seconds(3)}) {
+    counter->Kill(/*no_restart=*/false);
+    executor.RunUntilIdle();
+    core::ObjectRef value = counter->Call(&Counter::Value);
+    clock.Advance(wait - std::chrono::milliseconds(1));
+    executor.RunUntilIdle();
+    EXPECT_FALSE(value.ready()) << "it restarted too early";
+    clock.Advance(std::chrono::milliseconds(1));
+    executor.RunUntilIdle();
+    EXPECT_EQ(*value.Get<int>(), 5);
+  }
+}
+
+TEST_F(ActorTest, AtMostSoManyRestartsInAWindow) {
+  auto counter = world.actors.Spawn(
+      ActorOptions{.restart = {.max_restarts = -1, .max_in_window = 2, .window = std::chrono::seconds(10)}},
+      &Counter::Create, 5);
+  for (int i = 0; i < 4; ++i) {
+    clock.Advance(std::chrono::seconds(6));
+    counter->Kill(/*no_restart=*/false);
+    EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 5);
+  }
+  counter->Kill(/*no_restart=*/false);
+  EXPECT_EQ(core::KindOf(counter->Call(&Counter::Value).Wait()), core::ErrorKind::kActor);
+}
+
+TEST_F(ActorTest, ErrorsThatTheOptionsNameRestartIt) {
+  ActorOptions options;
+  options.restart.max_restarts = 1;
+  options.restart.restart_on = [](const core::Error& error) {
+    return error.message().find("bad counter") != std::string::npos;
+  };
+  auto counter = world.actors.Spawn(options, &Counter::Create, 5);
+  EXPECT_EQ(*counter->Call(&Counter::Add, 1).Get<int>(), 6);
+  EXPECT_FALSE(counter->Call(&Counter::Fail).Wait().ok());
+  EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 5);
+}
+
+struct Hooks {
+  static std::vector<std::string> log;
+  bool fail = false;
+  static Hooks* Create(bool fail) { return new Hooks{fail}; }
+  absl::Status OnStart(ActorContext& context) {
+    log.push_back("start " + context.Name());
+    return fail ? absl::InternalError("cannot start") : absl::OkStatus();
+  }
+  void OnStop(ActorContext&) { log.push_back("stop"); }
+  ~Hooks() { log.push_back("gone"); }
+  void Nothing() {}
+  void Leave() { ActorContext::Current()->Exit(); }
+};
+std::vector<std::string> Hooks::log;
+
+TEST_F(ActorTest, OnStartAndOnStopRunAroundItsLife) {
+  Hooks::log.clear();
+  {
+    auto hooks = world.actors.Spawn(ActorOptions{.name = "h"}, &Hooks::Create, false);
+    EXPECT_TRUE(hooks->Call(&Hooks::Nothing).Wait().ok());
+    hooks->Stop();
+    executor.RunUntilIdle();
+  }
+  EXPECT_EQ(Hooks::log, (std::vector<std::string>{"start h", "stop", "gone"}));
+}
+
+TEST_F(ActorTest, AnOnStartThatFailsIsTheEndOfTheActor) {
+  Hooks::log.clear();
+  auto hooks = world.actors.Spawn(ActorOptions(), &Hooks::Create, true);
+  const absl::Status status = hooks->Call(&Hooks::Nothing).Wait();
+  EXPECT_NE(status.message().find("cannot start"), absl::string_view::npos) << status;
+  EXPECT_EQ(Hooks::log, (std::vector<std::string>{"start ", "gone"}));
+}
+
+TEST_F(ActorTest, AnActorMayLeaveByItself) {
+  auto hooks = world.actors.Spawn(ActorOptions(), &Hooks::Create, false);
+  EXPECT_TRUE(hooks->Call(&Hooks::Leave).Wait().ok());
+  const absl::Status status = hooks->Call(&Hooks::Nothing).Wait();
+  EXPECT_NE(status.message().find("exited"), absl::string_view::npos) << status;
+}
+
+struct Ping {
+  int by;
+};
+struct Unknown {};
+struct Talker {
+  static Talker* Create() { return new Talker; }
+  void OnMessage(Message& message, ActorContext&) {
+    if (const auto* ping = message.As<Ping>()) message.Reply(total += ping->by);
+  }
+  int total = 0;
+};
+
+TEST_F(ActorTest, PlainMessagesAreHandledAndAnswered) {
+  auto talker = world.actors.Spawn(ActorOptions(), &Talker::Create);
+  talker->Send(Ping{1});
+  EXPECT_EQ(*talker->Ask<int>(Ping{2}).Get<int>(), 3);
+  EXPECT_NE(talker->Ask<int>(Unknown()).Wait().message().find("does not handle messages of type rustyray::actor::"),
+            absl::string_view::npos)
+      << talker->Ask<int>(Unknown()).Wait();
+  EXPECT_NE(talker->Ask<std::string>(Ping{2}).Wait().message().find("the reply is a int, but a std::string was asked"),
+            absl::string_view::npos);
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 1);
+  EXPECT_NE(counter->Ask<int>(Ping{2}).Wait().message().find("declares no OnMessage"), absl::string_view::npos);
+}
+
+TEST_F(ActorTest, OptionsOutOfRangeAndTakenNamesAreNamed) {
+  EXPECT_EQ(world.actors.Spawn(ActorOptions{.mailbox_capacity = 0}, &Counter::Create, 1).status().message(),
+            "ActorOptions::mailbox_capacity must be 1 or more: a mailbox of size 0 takes no call");
+  EXPECT_EQ(world.actors.Spawn(ActorOptions{.max_concurrency = 0}, &Counter::Create, 1).status().message(),
+            "ActorOptions::max_concurrency must be 1 or more, but it is 0");
+  auto first = world.actors.Spawn(ActorOptions{.name = "n", .name_space = "s"}, &Counter::Create, 1);
+  EXPECT_EQ(world.actors.Spawn(ActorOptions{.name = "n", .name_space = "s"}, &Counter::Create, 1).status().message(),
+            "there is an actor named 'n' in namespace 's'");
+  EXPECT_TRUE(world.actors.Spawn(ActorOptions{.name = "n"}, &Counter::Create, 1).ok());
+  EXPECT_FALSE(world.actors.GetByName("other"));
+}
+
+TEST_F(ActorTest, AFullMailboxRejectsOrBlocks) {
+  executor.set_allow_inline(false);
+  auto rejects = world.actors.Spawn(ActorOptions{.mailbox_capacity = 2, .mailbox_full = MailboxFull::kReject},
+                                    &Counter::Create, 0);
+  core::ObjectRef one = rejects->Call(&Counter::Add, 1);
+  core::ObjectRef two = rejects->Call(&Counter::Add, 1);
+  core::ObjectRef three = rejects->Call(&Counter::Add, 1);
+  ASSERT_TRUE(three.ready());
+  EXPECT_EQ(three.Wait().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_NE(three.Wait().message().find("is full: it holds 2 calls"), absl::string_view::npos) << three.Wait();
+  EXPECT_EQ(*two.Get<int>(), 2);
+  auto blocks = world.actors.Spawn(ActorOptions{.mailbox_capacity = 1}, &Counter::Create, 0);
+  for (int i = 0; i < 10; ++i) one = blocks->Call(&Counter::Add, 1);  // waits by running what is queued
+  EXPECT_EQ(*one.Get<int>(), 10);
+}
+
+TEST_F(ActorTest, ACallWithUnreadyRefsHoldsBackItsCallersLaterOnesOnly) {
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 0);
+  counter->Call(&Counter::Value).Wait().IgnoreError();
+  const core::FunctionInfo info{"Late"};
+  core::ObjectRef late = world.tasks.Run(info, [] { return 100; });  // lies in the executor's queue
+  core::ObjectRef first = counter->Call(&Counter::Add, late);
+  core::ObjectRef second = counter->Call(&Counter::Add, 1);
+  // Another caller: a task.
+  core::ObjectRef other = world.tasks.Run(info, [&] { return *counter->Call(&Counter::Add, 10).Get<int>(); });
+  ASSERT_TRUE(executor.Step(1));  // the task of the other caller
+  EXPECT_EQ(*other.Get<int>(), 10);
+  EXPECT_FALSE(second.ready());
+  executor.RunUntilIdle();
+  EXPECT_EQ(*first.Get<int>(), 110);
+  EXPECT_EQ(*second.Get<int>(), 111);
+}
+
+TEST_F(ActorTest, AHeldCallThatFailsLetsTheNextOnesGoOn) {
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 0);
+  const core::FunctionInfo info{"Late"};
+  core::ObjectRef late = world.tasks.Run(info, []() -> int { throw std::runtime_error("never"); });
+  core::ObjectRef first = counter->Call(&Counter::Add, late);
+  core::ObjectRef second = counter->Call(&Counter::Add, 1);
+  executor.RunUntilIdle();
+  EXPECT_FALSE(first.Wait().ok());
+  EXPECT_EQ(*second.Get<int>(), 1);
+  EXPECT_EQ(counter->cell()->queued(), 0u);
+}
+
+struct Selfish {
+  static Selfish* Create() { return new Selfish; }
+  int CallSelf() {
+    absl::StatusOr<int> result = self.Call(&Selfish::Plain).Get<int>();
+    if (!result.ok()) throw std::runtime_error(std::string(result.status().message()));
+    return *result;
+  }
+  int CallOther(int depth) {
+    if (depth == 0) return 0;
+    absl::StatusOr<int> result = other.Call(&Selfish::CallOther, depth - 1).Get<int>();
+    if (!result.ok()) throw std::runtime_error(std::string(result.status().message()));
+    return *result;
+  }
+  int Plain() { return 1; }
+  void Meet(ActorRef<Selfish> me, ActorRef<Selfish> them) {
+    self = std::move(me);
+    other = std::move(them);
+  }
+  ActorRef<Selfish> self, other;
+};
+
+TEST_F(ActorTest, AnActorThatWaitsForItselfGetsAnErrorAndHangsNothing) {
+  auto selfish = world.actors.Spawn(ActorOptions(), &Selfish::Create);
+  selfish->Call(&Selfish::Meet, *selfish, *selfish).Wait().IgnoreError();
+  const absl::Status status = selfish->Call(&Selfish::CallSelf).Wait();
+  EXPECT_NE(status.message().find("this wait would never end"), absl::string_view::npos) << status;
+  selfish->Kill();
+}
+
+TEST_F(ActorTest, TwoActorsThatWaitForEachOtherGetAnErrorAndHangNothing) {
+  auto a = world.actors.Spawn(ActorOptions(), &Selfish::Create);
+  auto b = world.actors.Spawn(ActorOptions(), &Selfish::Create);
+  a->Call(&Selfish::Meet, *a, *b).Wait().IgnoreError();
+  b->Call(&Selfish::Meet, *b, *a).Wait().IgnoreError();
+  EXPECT_EQ(*a->Call(&Selfish::CallOther, 1).Get<int>(), 0);
+  const absl::Status status = a->Call(&Selfish::CallOther, 2).Wait();
+  EXPECT_NE(status.message().find("this wait would never end"), absl::string_view::npos) << status;
+  a->Kill();
+  b->Kill();
+}
+
+TEST(ActorThreads, ConcurrentCallsOfManyThreadsAreAllCountedOnce) {
+  auto clock = core::MakeRealClock();
+  auto pool = core::MakeThreadPool({.places = 2}, *clock);
+  World world(*pool, *clock);
+  {
+    auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 0);
+    const core::FunctionInfo info{"Caller"};
+    std::vector<core::ObjectRef> callers;
+    for (int t = 0; t < 8; ++t) {
+      callers.push_back(world.tasks.Run(info, [&] {
+        int last = 0;
+        for (int i = 0; i < 1000; ++i) last = *counter->Call(&Counter::Add, 1).Get<int>();
+        return last;
+      }));
+    }
+    for (const core::ObjectRef& caller : callers) EXPECT_TRUE(caller.Wait().ok()) << caller.Wait();
+    EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 8000);
+  }
+  world.actors.Shutdown(clock->Now() + std::chrono::seconds(10));
+  pool->Stop(core::kNever);
+}
+
+TEST(ActorThreads, MaxConcurrencyLetsThatManyIn) {
+  auto clock = core::MakeRealClock();
+  auto pool = core::MakeThreadPool({.places = 4}, *clock);
+  World world(*pool, *clock);
+  struct Meeting {
+    static Meeting* Create() { return new Meeting; }
+    int Come() {
+      inside.fetch_add(1);
+      while (inside.load() < 3) std::this_thread::yield();
+      return inside.load();
+    }
+    std::atomic<int> inside{0};
+  };
+  {
+    auto meeting = world.actors.Spawn(ActorOptions{.max_concurrency = 3}, &Meeting::Create);
+    std::vector<core::ObjectRef> guests;
+    for (int i = 0; i < 3; ++i) guests.push_back(meeting->Call(&Meeting::Come));
+    for (const core::ObjectRef& guest : guests) EXPECT_EQ(*guest.Get<int>(), 3);
+  }
+  world.actors.Shutdown(clock->Now() + std::chrono::seconds(10));
+  pool->Stop(core::kNever);
+}
+
+}  // namespace
+}  // namespace rustyray::actor
