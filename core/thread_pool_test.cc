@@ -93,6 +93,24 @@ void BlockUntil(const std::atomic<bool>& go) {
   while (!go.load()) std::this_thread::yield();
 }
 
+// How many threads can enter at once.
+int FreePlaces(ThreadPool& pool) {
+  std::atomic<int> tried{0}, entered{0};
+  std::vector<std::thread> threads;
+  const int count = pool.Statistics().places + 2;
+  for (int i = 0; i < count; ++i) {
+    threads.emplace_back([&] {
+      const bool in = pool.TryEnter();
+      entered += in;
+      ++tried;
+      while (tried.load() < count) std::this_thread::yield();
+      if (in) pool.Leave();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return entered.load();
+}
+
 class ThreadPoolTest : public testing::Test {
  protected:
   std::shared_ptr<ThreadPool> Pool(int places, int max_threads = 1024) {
@@ -308,22 +326,70 @@ TEST_F(ThreadPoolTest, AfterSleepersComeBackThereAreAsManyPlacesAsBefore) {
     EXPECT_TRUE(Eventually([&] { return AllRan(works); }));
     EXPECT_TRUE(Eventually([&] { return pool->Statistics().lent == 0; }));
   }
-  // Two and no more can enter.
   EXPECT_TRUE(Eventually([&] { return pool->Statistics().parked == pool->Statistics().threads; }));
-  EXPECT_TRUE(pool->TryEnter());
-  std::atomic<bool> second{false}, third{false}, done{false};
-  std::thread other([&] {
-    second = pool->TryEnter();
-    std::thread([&] {
-      third = pool->TryEnter();
-      if (third) pool->Leave();
-    }).join();
-    if (second) pool->Leave();
+  EXPECT_EQ(FreePlaces(*pool), 2);
+}
+
+// Work that sleeps where the pool is not told, waits where it is, runs, and schedules more, with helpers: whatever is
+// lent and taken back, in the end there are as many places as at first.
+TEST_F(ThreadPoolTest, PlacesAreNeitherLostNorMade) {
+  ForSeeds(Sized(kSanitized ? 10 : 25, 500), [&](std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    const int places = 1 + static_cast<int>(random() % 3);
+    const auto pool =
+        MakeThreadPool({.places = places, .max_threads = 64, .tick = std::chrono::microseconds(500)}, *clock);
+    std::vector<std::unique_ptr<Work>> works;
+    std::vector<std::uint64_t> kinds;
+    for (int i = 0; i < 60; ++i) kinds.push_back(random());
+    for (int i = 0; i < 60; ++i) {
+      works.push_back(std::make_unique<Work>([&, i] {
+        const std::uint64_t kind = kinds[i];
+        if (i >= 30) return;
+        EXPECT_TRUE(pool->Schedule(*works[i + 30]));  // more, from within
+        const auto nap = std::chrono::microseconds(kind / 8 % 3000);
+        switch (kind % 5) {
+          case 0:
+            std::this_thread::sleep_for(nap);
+            break;
+          case 1: {
+            const BlockingScope scope;
+            EXPECT_TRUE(scope.status().ok());
+            std::this_thread::sleep_for(nap);
+            break;
+          }
+          case 2: {
+            std::this_thread::sleep_for(nap);
+            const BlockingScope scope;
+            EXPECT_TRUE(scope.status().ok());
+            std::this_thread::sleep_for(nap / 2);
+            break;
+          }
+          case 3: {
+            std::this_thread::sleep_for(nap);
+            const auto until = std::chrono::steady_clock::now() + nap;
+            while (std::chrono::steady_clock::now() < until) continue;
+            break;
+          }
+          default:
+            break;
+        }
+      }));
+    }
+    std::thread helper([&] {
+      for (int i = 0; i < 20; ++i) {
+        const RunningPlace place(*pool);
+        if (place.entered() && i % 4 == 0) std::this_thread::sleep_for(milliseconds(1));
+      }
+    });
+    for (int i = 0; i < 30; ++i) ASSERT_TRUE(pool->Schedule(*works[i]));
+    ASSERT_TRUE(Eventually([&] { return AllRan(works); }));
+    helper.join();
+    ASSERT_TRUE(Eventually([&] {
+      const ThreadPoolStatistics now = pool->Statistics();
+      return now.parked == now.threads && now.blocked == 0 && now.lent == 0;
+    }));
+    ASSERT_EQ(FreePlaces(*pool), places);
   });
-  other.join();
-  pool->Leave();
-  EXPECT_TRUE(second.load());
-  EXPECT_FALSE(third.load());
 }
 
 // Voluntary context switches so far of each thread of this process but the calling one.

@@ -36,7 +36,8 @@ using std::chrono::microseconds;
 using Vector = std::vector<int>;
 
 constexpr core::FunctionInfo kBorrow{.name = "borrow"}, kOwn{.name = "own"}, kPair{.name = "pair"},
-    kNested{.name = "nested"}, kByRef{.name = "by_ref"}, kSpin{.name = "spin"}, kFails{.name = "fails"};
+    kNested{.name = "nested"}, kByRef{.name = "by_ref"}, kSpin{.name = "spin"}, kFails{.name = "fails"},
+    kNap{.name = "nap"};
 
 Vector Make(std::uint64_t random) { return Vector(1 + random % 20, static_cast<int>(random % 1000)); }
 
@@ -150,7 +151,7 @@ class Stress {
   void Step(std::mt19937_64& random) {
     TaskOptions options;
     if (random() % 8 == 0) options.deadline = microseconds(1 + random() % 300);
-    switch (random() % 20) {
+    switch (random() % 21) {
       case 0:
         return Keep(random, owner_.Put(Make(random())));
       case 1: {
@@ -227,6 +228,14 @@ class Stress {
         if (ref.record()->is_call()) (void)system_->Cancel(ref);
         return;
       }
+      case 19: {
+        if (random() % 4 != 0) return;
+        auto nap = [](const Vector& vector, std::uint64_t length) {
+          std::this_thread::sleep_for(microseconds(length));  // the pool lends its place
+          Check(vector);
+        };
+        return Keep(random, system_->RunWith(options, kNap, nap, Any(random), random() % 3000));
+      }
       default: {
         std::vector<ObjectRef> some;
         for (std::uint64_t i = 1 + random() % 5; i > 0; --i) some.push_back(Any(random));
@@ -261,7 +270,7 @@ class Stress {
 };
 
 TEST(TaskStress, EverythingAtOnceOverManySeeds) {
-  core::ForSeeds(core::Sized(60, 5'000), [](std::uint64_t seed) { Stress(seed, 300).Run(); });
+  core::ForSeeds(core::Sized(core::kSanitized ? 80 : 200, 20'000), [](std::uint64_t seed) { Stress(seed, 300).Run(); });
 }
 
 }  // namespace
