@@ -93,15 +93,31 @@ bool Record::ReviveHandle() {
   }
 }
 
-void Record::HandlesGone() {
-  if (is_cache()) {
-    // It may be found and revived by now; all that is ours is the hold that the handles owned together.
-    if (HandleObserver* const observer = owner_ != nullptr ? owner_->observer() : nullptr) {
-      observer->OnLastHandle(*this);
+void Record::DropCacheHandle() {
+  // The last handle and the hold of all handles go in one step: with the hold alone the object would look pinned, and
+  // an eviction would pass it by. So the observer is told before, while the handle keeps the storage.
+  HandleObserver* const observer = owner_ != nullptr ? owner_->observer() : nullptr;
+  bool told = false;
+  std::uint64_t counts = counts_.load(std::memory_order_acquire);
+  for (;;) {
+    const bool last = (counts & kHandles) == kHandle;
+    if (observer != nullptr && last != told) {
+      if (last) {
+        observer->OnLastHandle(*this);
+      } else {
+        observer->OnFirstHandle(*this);  // it was found meanwhile
+      }
+      told = last;
     }
-    DropHold();
-    return;
+    if (counts_.compare_exchange_weak(counts, counts - kHandle - (last ? kHold : 0), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {
+      if (last && (counts & kHolds) == kHold) StorageGone();
+      return;
+    }
   }
+}
+
+void Record::HandlesGone() {
   deferred_queue.PushRecord(*this);
   deferred_queue.DrainUnlessDraining();
 }

@@ -130,6 +130,7 @@ class Record {
   // --- Counts.
   void AddHandle() { counts_.fetch_add(kHandle, std::memory_order_relaxed); }
   void DropHandle() {
+    if (is_cache()) return DropCacheHandle();
     if ((counts_.fetch_sub(kHandle, std::memory_order_acq_rel) & kHandles) == kHandle) HandlesGone();
   }
   void AddHold() { counts_.fetch_add(kHold, std::memory_order_relaxed); }
@@ -269,6 +270,7 @@ class Record {
 
   std::uint32_t state(std::memory_order order) const { return state_.load(order); }
   void Publish(std::uint32_t how);
+  void DropCacheHandle();
   void HandlesGone();
   void StorageGone();
   void FinishHandles();  // from the deferred queue: owner hooks, the value, the handles' hold

@@ -1,6 +1,8 @@
 // The contract: lifetimes, ids, eviction, pins.
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -165,6 +167,28 @@ TEST_P(ObjectStoreContract, OwnedObjectsAreNeverEvicted) {
   for (int i = 0; i < 10; ++i) ASSERT_THAT(store->Put(Block(), kCached), IsOk());
   EXPECT_EQ(*owned.Get<std::string>(), Block('o'));
   EXPECT_EQ(store->Statistics().evictions, 9);
+}
+
+TEST_P(ObjectStoreContract, ThreadsThatPutIntoAFullCacheDoNotRejectEachOther) {
+  const auto store = MakeWithLimit(2 * block_size());
+  std::vector<std::thread> threads;
+  std::atomic<int> rejected{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 1000; ++i) {
+        auto put = store->Put(Block(), {.lifetime = t == 3 ? Lifetime::kOwned : Lifetime::kCache});
+        if (!put.ok()) {
+          rejected.fetch_add(1);
+        } else if (t == 2) {
+          const ObjectId id = put->Id();
+          *put = ObjectRef();
+          static_cast<void>(store->Delete(id));
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(rejected.load(), 0);
 }
 
 TEST_P(ObjectStoreContract, AViewPinsACacheObjectAlsoWithoutRefs) {

@@ -6,8 +6,8 @@
 namespace rustyray::object_store {
 namespace {
 
-// Victims this thread took and has not seen to: their destructors may come back here.
-thread_local constinit std::size_t victims_of_this_thread = 0;
+// Removals that this thread is in: destructors that it runs may come back here.
+thread_local constinit int removals_of_this_thread = 0;
 
 }  // namespace
 
@@ -15,6 +15,32 @@ void EvictionOrder::Link(core::Record& record) {
   const std::uint64_t stamp = record.recency().load(std::memory_order_relaxed);
   by_stamp_.emplace(stamp, &record);
   stamps_.emplace(&record, stamp);
+}
+
+void EvictionOrder::BeginPut() {
+  core::MutexLock lock(mutex_);
+  ++in_motion_;
+}
+
+void EvictionOrder::EndPut() {
+  core::MutexLock lock(mutex_);
+  landed_.fetch_add(1, std::memory_order_release);
+  Rest();
+}
+
+void EvictionOrder::BeginRemoval() {
+  ++removals_of_this_thread;
+  BeginPut();
+}
+
+void EvictionOrder::EndRemoval() {
+  --removals_of_this_thread;
+  EndPut();
+}
+
+void EvictionOrder::Rest() {
+  --in_motion_;
+  less_in_motion_.NotifyAll();
 }
 
 bool EvictionOrder::Add(core::Record& record) {
@@ -43,7 +69,8 @@ void EvictionOrder::Forget(core::Record& record) {
   deleted_.erase(&record);
 }
 
-bool EvictionOrder::Pick(std::size_t bytes, const core::Account* account, std::vector<core::Record*>& victims) {
+bool EvictionOrder::Pick(std::size_t bytes, const core::Account* account, std::uint64_t landed, bool putting,
+                         std::vector<core::Record*>& victims) {
   core::MutexLock lock(mutex_);
   std::size_t found = 0;
   for (auto at = by_stamp_.begin(); at != by_stamp_.end() && found < bytes;) {
@@ -63,32 +90,25 @@ bool EvictionOrder::Pick(std::size_t bytes, const core::Account* account, std::v
   }
   if (found < bytes) {
     victims.clear();
-    // What other threads are about to free may be enough. A destructor that an eviction runs must not wait for one.
-    if (in_flight_ == 0 || victims_of_this_thread != 0) return false;
-    const std::uint64_t landed = landed_;
-    while (landed_ == landed) one_landed_.Wait(mutex_);
-    return true;
+    // What is in motion may be enough.
+    if (removals_of_this_thread != 0) return false;
+    if (putting) Rest();
+    while (in_motion_ != 0 && landed_.load(std::memory_order_relaxed) == landed) less_in_motion_.Wait(mutex_);
+    if (putting) ++in_motion_;
+    return landed_.load(std::memory_order_relaxed) != landed;
   }
   for (core::Record* const victim : victims) {
     const auto at = stamps_.find(victim);
     by_stamp_.erase(at->second);
     stamps_.erase(at);
   }
-  in_flight_ += victims.size();
-  victims_of_this_thread += victims.size();
+  ++in_motion_;
+  ++removals_of_this_thread;
   return true;
-}
-
-void EvictionOrder::Land() {
-  --victims_of_this_thread;
-  --in_flight_;
-  ++landed_;
-  one_landed_.NotifyAll();
 }
 
 bool EvictionOrder::PutBack(core::Record& record) {
   core::MutexLock lock(mutex_);
-  Land();
   if (!record.is_indexed()) {
     deleted_.insert(&record);
     return false;
@@ -97,10 +117,9 @@ bool EvictionOrder::PutBack(core::Record& record) {
   return true;
 }
 
-void EvictionOrder::Gone() {
+void EvictionOrder::CountEviction() {
   core::MutexLock lock(mutex_);
   ++evictions_;
-  Land();
 }
 
 std::vector<core::Record*> EvictionOrder::TakeAll() {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 #include "core/executor.h"
@@ -17,6 +18,9 @@ struct RetiredCores {
   core::Mutex mutex;
   std::vector<StoreCore*> all ABSL_GUARDED_BY(mutex);
 };
+
+// How often a put that does not wait looks for room that other threads take first. Each time something else got in.
+constexpr int kMostLooks = 100;
 
 std::shared_ptr<core::Waiting> MakeWaiting() {
   struct WithClock {
@@ -140,7 +144,13 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
     prepared[ready] = *next;
     charge.bytes += next->bytes;
   }
-  if (status.ok()) status = Acquire(charge, WaitUntil(options), records.size());
+  if (cache) order_.BeginPut();
+  const absl::Cleanup end_put = [&] {
+    if (cache) order_.EndPut();
+  };
+  if (status.ok()) {
+    status = Acquire(charge, {.wait_until = WaitUntil(options), .values = records.size(), .caches = cache});
+  }
   if (!status.ok()) {
     for (std::size_t i = 0; placement_ != nullptr && i < ready; ++i) placement_->Abandon(prepared[i]);
     if (options.id.has_value()) index_.Unreserve(*options.id);
@@ -181,7 +191,7 @@ core::ErrorPtr StoreCore::Admit(core::Record& record) {
   if (closed()) return core::ErrorFromStatus(WasClosed(), "");
   absl::StatusOr<Placement::Prepared> prepared = Prepare(record);
   if (!prepared.ok()) return core::ErrorFromStatus(prepared.status(), "");
-  absl::Status status = Acquire({prepared->bytes, static_cast<StoreAccount*>(record.charge())}, core::Time::min(), 1);
+  absl::Status status = Acquire({prepared->bytes, static_cast<StoreAccount*>(record.charge())}, {});
   if (!status.ok()) {
     if (placement_ != nullptr) placement_->Abandon(*prepared);
     return core::ErrorFromStatus(status, "");
@@ -210,20 +220,23 @@ absl::Status StoreCore::CheckFits(const Ledger::Charge& charge, std::size_t valu
   return absl::OkStatus();
 }
 
-absl::Status StoreCore::Acquire(Ledger::Charge charge, core::Time wait_until, std::size_t values) {
-  const bool waits = wait_until != core::Time::min();
-  for (;;) {
-    const Ledger::Shortage shortage = ledger_.Take(charge, waits);
+absl::Status StoreCore::Acquire(Ledger::Charge charge, const Asker& asker) {
+  const bool waits = asker.wait_until != core::Time::min();
+  if (ledger_.Take(charge, waits).lack == Ledger::Lack::kNothing) return absl::OkStatus();
+  if (absl::Status status = CheckFits(charge, asker.values); !status.ok()) return status;
+  Ledger::Shortage shortage;
+  for (int looks = 0; looks < kMostLooks; ++looks) {
+    const std::uint64_t landed = order_.landed();
+    shortage = ledger_.Take(charge, waits);
     if (shortage.lack == Ledger::Lack::kNothing) return absl::OkStatus();
-    if (absl::Status status = CheckFits(charge, values); !status.ok()) return status;
-    if (shortage.lack != Ledger::Lack::kTurn && Evict(shortage, charge)) continue;
-    if (waits) return WaitForRoom(charge, wait_until, values);
-    return NoRoom(charge, shortage.lack, values, false);
+    if (shortage.lack == Ledger::Lack::kTurn || !Evict(shortage, charge, landed, asker.caches)) break;
   }
+  return waits ? WaitForRoom(charge, asker) : NoRoom(charge, shortage.lack, asker.values, false);
 }
 
-absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, core::Time wait_until, std::size_t values) {
+absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, const Asker& asker) {
   core::DrainDeferred();
+  if (asker.caches) order_.EndPut();
   core::Parker& parker = core::ThisThreadParker();
   Ledger::Waiter waiter(charge, parker);
   ledger_.Enqueue(waiter);
@@ -236,35 +249,40 @@ absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, core::Time wait_until
         status = WasClosed();
         break;
       }
+      const bool late = asker.wait_until != core::kNever && waiting().clock().Now() >= asker.wait_until;
       if (waiter.look_again.exchange(false, std::memory_order_acq_rel)) {
+        const std::uint64_t landed = order_.landed();
         const Ledger::Shortage shortage = ledger_.WhatHolds(waiter);
-        if (shortage.lack == Ledger::Lack::kRoom || shortage.lack == Ledger::Lack::kQuota) Evict(shortage, charge);
-        continue;
+        if (shortage.lack == Ledger::Lack::kRoom || shortage.lack == Ledger::Lack::kQuota) {
+          if (Evict(shortage, charge, landed, false)) waiter.look_again.store(true, std::memory_order_relaxed);
+        }
+        if (!late) continue;
       }
-      if (wait_until != core::kNever && waiting().clock().Now() >= wait_until) break;
-      waiting().clock().ParkUntil(parker, wait_until);
+      if (late) break;
+      waiting().clock().ParkUntil(parker, asker.wait_until);
     }
   }
+  if (asker.caches) order_.BeginPut();
   if (waiter.granted.load(std::memory_order_acquire)) return absl::OkStatus();
   const Ledger::Lack lack = ledger_.WhatHolds(waiter).lack;
   if (!ledger_.Cancel(waiter)) return absl::OkStatus();
-  return status.ok() ? NoRoom(charge, lack, values, true) : status;
+  return status.ok() ? NoRoom(charge, lack, asker.values, true) : status;
 }
 
-bool StoreCore::Evict(Ledger::Shortage shortage, const Ledger::Charge& charge) {
+bool StoreCore::Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, std::uint64_t landed, bool caches) {
   std::vector<core::Record*> victims;
-  if (!order_.Pick(shortage.missing, shortage.lack == Ledger::Lack::kQuota ? charge.account : nullptr, victims)) {
-    return false;
-  }
+  const core::Account* const account = shortage.lack == Ledger::Lack::kQuota ? charge.account : nullptr;
+  if (!order_.Pick(shortage.missing, account, landed, caches, victims)) return false;
   for (core::Record* const victim : victims) {
     if (victim->TryEvict()) {
       index_.Remove(*victim);
-      order_.Gone();
+      order_.CountEviction();
       victim->DropHold();
     } else if (!order_.PutBack(*victim)) {
       victim->DropHold();
     }
   }
+  if (!victims.empty()) order_.EndRemoval();
   return true;
 }
 
@@ -290,7 +308,7 @@ absl::Status StoreCore::NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, 
 }
 
 core::ErrorPtr StoreCore::OnDecodeKept(core::Record& record, std::size_t bytes) {
-  absl::Status status = Acquire({bytes, static_cast<StoreAccount*>(record.charge())}, core::Time::min(), 1);
+  absl::Status status = Acquire({bytes, static_cast<StoreAccount*>(record.charge())}, {});
   if (!status.ok()) return core::ErrorFromStatus(status, "");
   record.add_accounted(bytes);
   return nullptr;
@@ -332,6 +350,8 @@ void StoreCore::NoteRead(core::Record& record) {
 }
 
 absl::Status StoreCore::Delete(const core::ObjectId& id) {
+  order_.BeginRemoval();
+  const absl::Cleanup end_removal = [&] { order_.EndRemoval(); };
   const ObjectIndex::Taken taken = index_.Take(id);
   if (!taken.found) return NotThere(id);
   if (core::Record* const record = taken.cache_object) {

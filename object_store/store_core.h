@@ -72,11 +72,18 @@ class StoreCore final : public core::RecordOwner {
   ~StoreCore() = default;
 
   core::Time WaitUntil(const PutOptions& options);
-  // Takes room, evicting and waiting for it as need be. `values`: how many it is for, for the message.
-  absl::Status Acquire(Ledger::Charge charge, core::Time wait_until, std::size_t values);
-  absl::Status WaitForRoom(Ledger::Charge charge, core::Time wait_until, std::size_t values);
-  // Evicts what makes up for `shortage`. False: there is nothing that may go, or not enough.
-  bool Evict(Ledger::Shortage shortage, const Ledger::Charge& charge);
+  // Who asks for room.
+  struct Asker {
+    core::Time wait_until = core::Time::min();
+    std::size_t values = 1;  // how many it is for, for the message
+    bool caches = false;     // between BeginPut and EndPut
+  };
+  // Takes room, evicting and waiting for it as need be.
+  absl::Status Acquire(Ledger::Charge charge, const Asker& asker);
+  absl::Status WaitForRoom(Ledger::Charge charge, const Asker& asker);
+  // Evicts what makes up for `shortage`, seen after `landed` was taken. False: there is nothing that may go, or not
+  // enough.
+  bool Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, std::uint64_t landed, bool caches);
   // Checks what can never fit.
   absl::Status CheckFits(const Ledger::Charge& charge, std::size_t values);
   absl::Status NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, std::size_t values, bool waited);

@@ -53,12 +53,10 @@ LiveObject Describe(Facts facts) {
 class LocalOwnerService final : public OwnerService {
  public:
   void OnFirstHandle(core::Record& record) override {
-    if (record.is_cache()) return OnFirstCacheHandle(record);
     record.observer_slot().store(SlotPages::Put(record), std::memory_order_relaxed);
   }
 
   void OnLastHandle(core::Record& record) override {
-    if (record.is_cache()) return OnLastCacheHandle(record);
     auto* const slot = static_cast<Slot*>(record.observer_slot().load(std::memory_order_relaxed));
     if (slot != nullptr) SlotPages::Take(*slot, record);
   }
@@ -95,13 +93,6 @@ class LocalOwnerService final : public OwnerService {
   std::vector<LiveObject> LiveObjects() override {
     std::vector<Facts> all;
     SlotPages::ForEach(this, [&](core::Record& record) { CopyFacts(record, all.emplace_back()); });
-    {
-      core::MutexLock lock(mutex_);
-      absl::erase_if(cache_objects_, [](const auto& entry) { return entry.second.owner->closed(); });
-      for (const auto& [record, told] : cache_objects_) {
-        if (told.owner->observer() == this) CopyFacts(*record, all.emplace_back());
-      }
-    }
     std::vector<LiveObject> live;
     live.reserve(all.size());
     for (Facts& facts : all) {
@@ -111,29 +102,7 @@ class LocalOwnerService final : public OwnerService {
   }
 
  private:
-  // The handles of a cache object may come back: of two threads that are about to tell of the last handle and of the
-  // first one again, either may be the first to come here. So these are counted. A record with a count has a last
-  // handle yet to be told of, and is kept until that is done.
-  struct Told {
-    std::uint32_t handles = 0;  // first handles told of without their last
-    const core::RecordOwner* owner = nullptr;
-  };
-  void OnFirstCacheHandle(core::Record& record) {
-    core::MutexLock lock(mutex_);
-    Told& told = cache_objects_[&record];
-    // What a closed store left behind says nothing about a record that has the address now.
-    if (told.owner != nullptr && told.owner->closed()) told.handles = 0;
-    told.owner = record.owner();
-    ++told.handles;
-  }
-  void OnLastCacheHandle(core::Record& record) {
-    core::MutexLock lock(mutex_);
-    const auto at = cache_objects_.find(&record);
-    if (at != cache_objects_.end() && --at->second.handles == 0) cache_objects_.erase(at);
-  }
-
   core::Mutex mutex_;
-  absl::flat_hash_map<core::Record*, Told> cache_objects_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<const core::Record*, std::uint32_t> nested_ ABSL_GUARDED_BY(mutex_);
 };
 
