@@ -35,25 +35,34 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// How the input is cut, and how many pieces may be in flight.
+// How the input is cut.
 struct Plan {
-  std::size_t piece_bytes;
+  std::size_t threads;
+  std::size_t most_bytes;  // of a piece
   std::size_t pieces_in_flight;
 };
 
-Plan MakePlan(const word_count::Options& options, std::uint64_t input_bytes) {
-  constexpr std::size_t kLeastPiece = 8 << 10;
-  constexpr std::size_t kMostPiece = 2 << 20;
-  // What a piece and its counts may take beyond twice its bytes: the records, and ends of strings.
-  constexpr std::size_t kOverhead = 1 << 10;
-  // Four pieces for each thread: one that is counted, one that is merged, and two that wait.
-  const std::uint64_t threads =
-      options.threads != 0 ? static_cast<unsigned>(options.threads) : std::max(1u, std::thread::hardware_concurrency());
-  const std::uint64_t share = std::min<std::uint64_t>(options.store_limit / 2, input_bytes) / (4 * threads);
+constexpr std::size_t kLeastPiece = 8 << 10;
+
+Plan MakePlan(const word_count::Options& options) {
+  constexpr std::size_t kMostPiece = 8 << 20;
+  // What a piece and its counts may take beyond their bytes, each: the record, and the ends of strings.
+  constexpr std::size_t kOverhead = 512;
   Plan plan;
-  plan.piece_bytes = static_cast<std::size_t>(std::clamp<std::uint64_t>(share, kLeastPiece, kMostPiece));
-  plan.pieces_in_flight = std::max<std::size_t>(options.store_limit / (2 * plan.piece_bytes + kOverhead), 1);
+  plan.threads = options.threads != 0 ? static_cast<std::size_t>(options.threads)
+                                      : std::max(1u, std::thread::hardware_concurrency());
+  // A piece for each thread, and half as many ready for the thread that is done first. Few and large ones have fewer
+  // words to merge, which is the driver's work alone.
+  const std::size_t in_flight = plan.threads + (plan.threads + 1) / 2;
+  plan.most_bytes =
+      std::clamp(options.store_limit / (2 * in_flight), kLeastPiece + kOverhead, kMostPiece + kOverhead) - kOverhead;
+  plan.pieces_in_flight = options.store_limit / (2 * (plan.most_bytes + kOverhead));
   return plan;
+}
+
+// The next piece; they get smaller toward the end, so that all threads end together.
+std::size_t PieceBytes(const Plan& plan, std::uint64_t bytes_left) {
+  return std::clamp<std::uint64_t>(bytes_left / (2 * plan.threads), kLeastPiece, plan.most_bytes);
 }
 
 // A bar on stderr, if that is a terminal.
@@ -91,8 +100,8 @@ class Count {
   explicit Count(const Plan& plan) : plan_(plan) {}
 
   // Waits for room for `piece`.
-  void Add(std::string piece, ProgressBar& progress) {
-    while (in_flight_.size() >= plan_.pieces_in_flight) MergeSome(progress);
+  void Add(std::string piece) {
+    while (in_flight_.size() >= plan_.pieces_in_flight) MergeSome();
     for (;;) {
       auto ref = ray::TryPut(std::move(piece));
       if (ref.ok()) {
@@ -103,12 +112,12 @@ class Count {
       if (!absl::IsResourceExhausted(ref.status()) || in_flight_.empty()) {
         throw ray::RayException(std::string(ref.status().message()));
       }
-      MergeSome(progress);
+      MergeSome();
     }
   }
 
-  void Finish(ProgressBar& progress) {
-    while (!in_flight_.empty()) MergeSome(progress);
+  void Finish() {
+    while (!in_flight_.empty()) MergeSome();
     totals_.Finish();
   }
 
@@ -117,20 +126,16 @@ class Count {
 
  private:
   // Waits for some of the counts, merges those that are there, and so gives their room back.
-  void MergeSome(ProgressBar& progress) {
+  void MergeSome() {
     const int some = static_cast<int>(std::max<std::size_t>(in_flight_.size() / 4, 1));
     ray::WaitResult<std::string> counts = ray::Wait(in_flight_, some, -1);
     in_flight_.assign(counts.unready.begin(), counts.unready.end());
-    for (const ray::ObjectRef<std::string>& count : counts.ready) {
-      totals_.Merge(*ray::View(count));
-      progress.Show(++merged_ * plan_.piece_bytes);
-    }
+    for (const ray::ObjectRef<std::string>& count : counts.ready) totals_.Merge(*ray::View(count));
   }
 
   const Plan plan_;
   std::vector<ray::ObjectRef<std::string>> in_flight_;
   std::uint64_t tasks_ = 0;
-  std::uint64_t merged_ = 0;
   word_count::WordTotals totals_;
 };
 
@@ -191,15 +196,20 @@ int Run(const word_count::Options& options, int argc, char** argv) {
   config.threads = options.threads;
   config.store_limit_bytes = options.store_limit;
   ray::Init(config, argc, argv);
-  const Plan plan = MakePlan(options, total_bytes);
+  const Plan plan = MakePlan(options);
   word_count::Input input(std::move(files), complaints);
   Count count(plan);
   {
     ProgressBar progress(total_bytes);
-    for (std::string piece = input.Read(plan.piece_bytes); !piece.empty(); piece = input.Read(plan.piece_bytes)) {
-      count.Add(std::move(piece), progress);
+    for (;;) {
+      // What has no size when it is listed, such as a pipe, may be large.
+      const std::uint64_t left = total_bytes > input.bytes() ? total_bytes - input.bytes() : UINT64_MAX;
+      std::string piece = input.Read(PieceBytes(plan, left));
+      if (piece.empty()) break;
+      count.Add(std::move(piece));
+      progress.Show(input.bytes());
     }
-    count.Finish(progress);
+    count.Finish();
   }
   const double seconds = SecondsSince(start);
   const std::size_t peak_bytes = ray::GetStoreStatistics().peak_bytes;

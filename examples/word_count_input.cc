@@ -182,13 +182,14 @@ bool Input::OpenNext() {
 }
 
 std::string Input::Read(std::size_t bytes) {
-  std::string piece(bytes, '\0');
-  std::size_t filled = 0;
-  while (filled != bytes) {
+  std::string piece;
+  piece.reserve(bytes);
+  while (piece.size() != bytes) {
     if (descriptor_ < 0 && !OpenNext()) break;
-    const ssize_t got = read(descriptor_, piece.data() + filled, bytes - filled);
+    // By way of a small buffer that stays in the cache: a string cannot be read into without being filled first.
+    const ssize_t got = read(descriptor_, buffer_.data(), std::min(buffer_.size(), bytes - piece.size()));
     if (got > 0) {
-      filled += static_cast<std::size_t>(got);
+      piece.append(buffer_.data(), static_cast<std::size_t>(got));
       bytes_read_ += static_cast<std::uint64_t>(got);
       continue;
     }
@@ -200,13 +201,10 @@ std::string Input::Read(std::size_t bytes) {
     }
     close(descriptor_);
     descriptor_ = -1;
-    piece[filled++] = '\0';
+    piece.push_back('\0');
   }
-  if (filled != bytes) {
-    piece.resize(filled);
-    // The store accounts capacity.
-    piece.shrink_to_fit();
-  }
+  // The store accounts capacity.
+  if (piece.size() != bytes) piece.shrink_to_fit();
   return piece;
 }
 

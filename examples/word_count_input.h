@@ -70,6 +70,7 @@ class Input {
   int descriptor_ = -1;
   std::uint64_t files_read_ = 0;
   std::uint64_t bytes_read_ = 0;
+  std::vector<char> buffer_ = std::vector<char>(64 << 10);
 };
 
 }  // namespace word_count

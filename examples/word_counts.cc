@@ -27,19 +27,27 @@ void AppendLowered(std::string_view letters, std::string& out) {
   for (const char letter : letters) out.push_back(LetterOf(letter));
 }
 
+struct Pair {
+  std::string_view letters;
+  std::uint64_t hash;  // of the letters
+  std::uint64_t number;
+};
+
 // Takes one (letters, number) off the front.
-std::pair<std::string_view, std::uint64_t> TakePair(std::string_view& encoded) {
+Pair TakePair(std::string_view& encoded) {
+  Pair pair{.letters = {}, .hash = WordTable::kHashSeed, .number = 0};
   std::size_t at = 0;
-  while (at < encoded.size() && static_cast<unsigned char>(encoded[at]) < 0x80) ++at;
-  const std::string_view letters = encoded.substr(0, at);
-  std::uint64_t number = 0;
+  for (; at < encoded.size() && static_cast<unsigned char>(encoded[at]) < 0x80; ++at) {
+    pair.hash = WordTable::HashLetter(pair.hash, encoded[at]);
+  }
+  pair.letters = encoded.substr(0, at);
   bool more = at < encoded.size();
   for (int shift = 0; more; ++at, shift += 6) {
-    number |= static_cast<std::uint64_t>(encoded[at] & 0x3F) << shift;
+    pair.number |= static_cast<std::uint64_t>(encoded[at] & 0x3F) << shift;
     more = (encoded[at] & 0x40) != 0;
   }
   encoded.remove_prefix(at);
-  return {letters, number};
+  return pair;
 }
 
 }  // namespace
@@ -53,30 +61,29 @@ std::uint64_t WordTable::Hash(std::string_view word) {
 }
 
 void WordTable::Add(std::string_view word, std::uint64_t hash, std::uint64_t count) {
-  // The high bits of a product are its best.
   const auto high = static_cast<std::uint32_t>(hash >> 32);
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t at = high & mask;
-  for (; slots_[at] != 0; at = (at + 1) & mask) {
-    Word& found = words_[slots_[at] - 1];
-    if (found.hash == high && found.text() == word) {
+  std::size_t at = First(hash);
+  for (; slots_[at].word != 0; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].hash != high) continue;
+    Word& found = words_[slots_[at].word - 1];
+    if (found.text() == word) {
       found.count += count;
       return;
     }
   }
-  words_.push_back({Keep(word), static_cast<std::uint32_t>(word.size()), high, count});
-  slots_[at] = static_cast<std::uint32_t>(words_.size());
+  words_.push_back({Keep(word), static_cast<std::uint32_t>(word.size()), count});
+  slots_[at] = {high, static_cast<std::uint32_t>(words_.size())};
   if (words_.size() * 4 > slots_.size() * 3) Grow();
 }
 
 void WordTable::Grow() {
-  slots_ = std::vector<std::uint32_t>(slots_.size() * 2);
-  const std::size_t mask = slots_.size() - 1;
-  std::uint32_t index = 0;
-  for (const Word& word : words_) {
-    std::size_t at = word.hash & mask;
-    while (slots_[at] != 0) at = (at + 1) & mask;
-    slots_[at] = ++index;
+  std::vector<Slot> old(slots_.size() * 2);
+  old.swap(slots_);
+  for (const Slot& slot : old) {
+    if (slot.word == 0) continue;
+    std::size_t at = slot.hash & (slots_.size() - 1);
+    while (slots_[at].word != 0) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = slot;
   }
 }
 
@@ -112,8 +119,7 @@ std::string CountPiece(const std::string& piece, std::uint64_t sequence) {
 
   const std::string_view inner(&*front_end, static_cast<std::size_t>(back_begin - front_end));
   WordTable table(std::min<std::size_t>(inner.size() / 64, 16 * 1024));
-  // The letters of one word, lower-cased; no word here is longer than this.
-  const auto word = std::make_unique_for_overwrite<char[]>(inner.size() + 1);
+  std::string word(64, '\0');  // the letters of one word, lower-cased; longer than they are
   const char* at = inner.data();
   const char* const end = at + inner.size();
   while (at != end) {
@@ -122,12 +128,13 @@ std::string CountPiece(const std::string& piece, std::uint64_t sequence) {
     std::size_t length = 0;
     std::uint64_t hash = WordTable::kHashSeed;
     do {
+      if (length == word.size()) word.resize(2 * length);
       word[length++] = letter;
       hash = WordTable::HashLetter(hash, letter);
       // A word never reaches the end: the letters there are not part of `inner`.
       letter = LetterOf(*at++);
     } while (letter != 0);
-    table.Add(std::string_view(word.get(), length), hash, 1);
+    table.Add(std::string_view(word.data(), length), hash, 1);
   }
 
   std::size_t bytes =
@@ -148,24 +155,33 @@ std::string CountPiece(const std::string& piece, std::uint64_t sequence) {
   return encoded;
 }
 
-void WordTotals::Add(std::string_view word, std::uint64_t count) {
-  table_.Add(word, count);
-  words_ += count;
+void WordTotals::AddOne(std::string_view word) {
+  table_.Add(word, WordTable::Hash(word), 1);
+  ++words_;
 }
 
 void WordTotals::Merge(std::string_view encoded) {
-  const auto [front, sequence] = TakePair(encoded);
-  const auto [back, only_letters] = TakePair(encoded);
-  waiting_[sequence] = {std::string(front), std::string(back), only_letters != 0};
+  const Pair front = TakePair(encoded);
+  const Pair back = TakePair(encoded);
+  waiting_[front.number] = {std::string(front.letters), std::string(back.letters), back.number != 0};
+  // The table is larger than the processor's caches: some words ahead, so that they are fetched together.
+  std::array<Pair, 16> ahead;
   while (!encoded.empty()) {
-    const auto [word, count] = TakePair(encoded);
-    Add(word, count);
+    std::size_t count = 0;
+    while (count < ahead.size() && !encoded.empty()) {
+      ahead[count] = TakePair(encoded);
+      table_.Expect(ahead[count++].hash);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      table_.Add(ahead[i].letters, ahead[i].hash, ahead[i].number);
+      words_ += ahead[i].number;
+    }
   }
   for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_; ++next_) {
     Ends& ends = first->second;
     open_word_ += ends.front;
     if (!ends.only_letters) {
-      if (!open_word_.empty()) Add(open_word_, 1);
+      if (!open_word_.empty()) AddOne(open_word_);
       open_word_ = std::move(ends.back);
     }
     first = waiting_.erase(first);
@@ -173,7 +189,7 @@ void WordTotals::Merge(std::string_view encoded) {
 }
 
 void WordTotals::Finish() {
-  if (!open_word_.empty()) Add(open_word_, 1);
+  if (!open_word_.empty()) AddOne(open_word_);
   open_word_.clear();
 }
 
