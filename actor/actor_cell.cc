@@ -190,6 +190,7 @@ void ActorCell::RunCreation() {
     core::MutexLock lock(mutex_);
     busy_ = false;
     creation_ = core::ObjectRef();
+    creation_queued_ = false;
     if (phase_ != Phase::kCreating) return;  // killed meanwhile
     if (failed == nullptr) {
       phase_ = Phase::kAlive;
@@ -208,10 +209,19 @@ void ActorCell::RunCreation() {
 
 void ActorCell::EndInstance() {
   bool graceful = false;
+  core::ObjectRef never_ran;  // a creation that was awaited when the end came; it refers to this cell
+  bool queued = false;
+  core::Timer* backoff_timer = nullptr;
   {
     core::MutexLock lock(mutex_);
     graceful = graceful_;
+    never_ran = std::move(creation_);
+    queued = std::exchange(creation_queued_, false);
+    if (restart_state_ != nullptr) backoff_timer = &restart_state_->backoff;
   }
+  creation_call_.store(nullptr, std::memory_order_release);
+  if (never_ran && queued) never_ran.record()->DropHold();
+  if (backoff_timer != nullptr && host_.clock().Cancel(*backoff_timer)) DropRef();
   if (object_ != nullptr) {
     if (graceful && info_.on_stop != nullptr) {
       ActorContext context(*this);
@@ -544,8 +554,9 @@ void ActorCell::RunScheduled() {
 }
 
 void ActorCell::DiscardScheduled() {
-  // The executor has stopped: what is queued will never run. The instance goes with the cell, or with who is inside.
+  // The executor has stopped: what is queued will never run. The instance goes now, or with the last one inside.
   std::vector<core::Call*> calls;
+  bool end = false;
   core::ErrorPtr why = MakeDeath("ended: its runtime was shut down");
   {
     core::MutexLock lock(mutex_);
@@ -558,8 +569,10 @@ void ActorCell::DiscardScheduled() {
     why = death_;
     calls = TakeAllLocked();
     GoIdleLocked();
+    if (phase_ == Phase::kEnding && running_.empty() && !busy_) end = busy_ = true;
   }
   FailCalls(calls, why);
+  if (end) EndInstance();
   DropRef();
 }
 
