@@ -1,8 +1,6 @@
 // Records and refs: counts, sealing, waiters, Views, moving out, encoded values, eviction, and deep chains.
 #include "core/record.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <memory>
 #include <random>
@@ -19,6 +17,7 @@
 #include "core/stored.h"
 #include "core/testing/allocation_count.h"
 #include "core/testing/seeds.h"
+#include "core/testing/small_stack.h"
 #include "core/testing/test_owner.h"
 #include "core/waiting.h"
 #include "gmock/gmock.h"
@@ -588,36 +587,11 @@ TEST_F(RecordTest, EvictionRacesPinsAndNeverTakesWhatIsPinned) {
 
 // --- Deep chains, on a stack too small for recursion.
 
-void OnASmallStack(void (*run)(void*), void* argument) {
-  struct Job {
-    void (*run)(void*);
-    void* argument;
-  } job{run, argument};
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, 256 * 1024);
-  pthread_t thread;
-  ASSERT_EQ(pthread_create(
-                &thread, &attributes,
-                [](void* job) -> void* {
-                  static_cast<Job*>(job)->run(static_cast<Job*>(job)->argument);
-                  return nullptr;
-                },
-                &job),
-            0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
-}
-
-template <class F>
-void OnASmallStack(F f) {
-  OnASmallStack([](void* self) { (*static_cast<F*>(self))(); }, &f);
-}
-
+constexpr std::size_t kSmallStack = 256 * 1024;
 constexpr int kChain = kSanitized ? 100'000 : 1'000'000;
 
 TEST_F(RecordTest, AChainOfAMillionObjectsThatHoldEachOtherIsDroppedWithoutRecursion) {
-  OnASmallStack([&] {
+  OnAStackOf(kSmallStack, [&] {
     ObjectRef head = owner.Put(ObjectRef());
     for (int i = 1; i < kChain; ++i) head = owner.Put(std::move(head));
   });
@@ -625,7 +599,7 @@ TEST_F(RecordTest, AChainOfAMillionObjectsThatHoldEachOtherIsDroppedWithoutRecur
 }
 
 TEST_F(RecordTest, AChainOfAMillionEncodedObjectsIsDroppedWithoutRecursion) {
-  OnASmallStack([&] {
+  OnAStackOf(kSmallStack, [&] {
     ObjectRef head = owner.Put(0);
     for (int i = 1; i < kChain; ++i) {
       auto* const stored = new Stored<int, CoreCodecs>(i);
@@ -642,7 +616,7 @@ TEST_F(RecordTest, AChainOfAMillionEncodedObjectsIsDroppedWithoutRecursion) {
 }
 
 TEST_F(RecordTest, AChainHeldByAViewIsDroppedWithoutRecursion) {
-  OnASmallStack([&] {
+  OnAStackOf(kSmallStack, [&] {
     ObjectRef head = owner.Put(ObjectRef());
     for (int i = 1; i < kChain; ++i) head = owner.Put(std::move(head));
     auto view = *head.View<ObjectRef>();
@@ -654,7 +628,7 @@ TEST_F(RecordTest, AChainHeldByAViewIsDroppedWithoutRecursion) {
 }
 
 TEST_F(RecordTest, AnOrphanSealedWithAChainDropsItWithoutRecursion) {
-  OnASmallStack([&] {
+  OnAStackOf(kSmallStack, [&] {
     ObjectRef head = owner.Put(ObjectRef());
     for (int i = 1; i < kChain; ++i) head = owner.Put(std::move(head));
     auto* const promised = new Promised<ObjectRef>(owner);

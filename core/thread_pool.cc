@@ -197,8 +197,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     Slot& slot = ThisSlot();
     slots_->helpers.fetch_add(1, std::memory_order_seq_cst);
     if (stopping_.load(std::memory_order_seq_cst) || !TryTakePlace()) {
-      const std::shared_ptr<SlotTable> table = slots_;
-      table->HelperLeft();
+      slots_->HelperLeft();
       return false;
     }
     slot.name.store(nullptr, std::memory_order_relaxed);
@@ -210,10 +209,9 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   void Leave() override {
     Slot& slot = ThisSlot();
     slot.busy.store(false, std::memory_order_relaxed);
+    SlotTable& table = *slots_;  // held by this thread too, since it has a slot: the pool may go as soon as it is told
     EndRun(slot);
-    // The pool may go as soon as it is told.
-    const std::shared_ptr<SlotTable> table = slots_;
-    table->HelperLeft();
+    table.HelperLeft();
   }
 
   absl::Status BeginBlocking() override {

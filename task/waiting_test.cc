@@ -2,8 +2,6 @@
 // Here rather than beside core/waiting.h, since it takes calls that wait for calls.
 #include "core/waiting.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -20,7 +18,9 @@
 #include "core/object_ref.h"
 #include "core/testing/allocation_count.h"
 #include "core/testing/seeds.h"
+#include "core/testing/small_stack.h"
 #include "core/testing/test_owner.h"
+#include "core/thread_context.h"
 #include "core/thread_pool.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -155,24 +155,6 @@ TEST_F(HelpingTest, SubmitAndWaitOfACallThatNobodyElseTakesLocksNothing) {
 
 // --- Deep chains, on a stack too small for recursion.
 
-template <class F>
-void OnAStackOf(std::size_t bytes, F f) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, bytes);
-  pthread_t thread;
-  ASSERT_EQ(pthread_create(
-                &thread, &attributes,
-                [](void* self) -> void* {
-                  (*static_cast<F*>(self))();
-                  return nullptr;
-                },
-                &f),
-            0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
-}
-
 constexpr std::size_t kSmallStack = core::Waiting::kStackReserve + 128 * 1024;
 constexpr int kChain = core::kSanitized ? 100'000 : 1'000'000;
 
@@ -189,7 +171,7 @@ class ChainTest : public TaskFixture {
 };
 
 TEST_F(ChainTest, AMillionCallsRunWhenTheFirstIsReady) {
-  OnAStackOf(kSmallStack, [&] {
+  core::OnAStackOf(kSmallStack, [&] {
     auto* const promised = new core::Promised<int>(owner);
     ObjectRef root = ObjectRef::Adopt(promised);
     const ObjectRef last = Chain(root);
@@ -201,14 +183,14 @@ TEST_F(ChainTest, AMillionCallsRunWhenTheFirstIsReady) {
 }
 
 TEST_F(ChainTest, AMillionCallsRunByTheWaitForTheLast) {
-  OnAStackOf(kSmallStack, [&] {
+  core::OnAStackOf(kSmallStack, [&] {
     const ObjectRef last = Chain(tasks.Run(kG, [] { return 0; }));
     EXPECT_EQ(*last.Get<int>(), kChain);
   });
 }
 
 TEST_F(ChainTest, AMillionCallsFailWithTheFirst) {
-  OnAStackOf(kSmallStack, [&] {
+  core::OnAStackOf(kSmallStack, [&] {
     ObjectRef root = tasks.Run(kG, [] { return 0; });
     const ObjectRef last = Chain(root);
     EXPECT_TRUE(tasks.Cancel(root).ok());
@@ -220,7 +202,7 @@ TEST_F(ChainTest, AMillionCallsFailWithTheFirst) {
 }
 
 TEST_F(ChainTest, AMillionCallsAreDroppedUnsubmitted) {
-  OnAStackOf(kSmallStack, [&] {
+  core::OnAStackOf(kSmallStack, [&] {
     ObjectRef last = owner.Put(0);
     for (int i = 0; i < kChain; ++i) {
       const CallPtr call = MakeCall(
@@ -233,7 +215,7 @@ TEST_F(ChainTest, AMillionCallsAreDroppedUnsubmitted) {
 }
 
 TEST_F(ChainTest, AMillionCallsAreDroppedWhenTheExecutorStops) {
-  OnAStackOf(kSmallStack, [&] {
+  core::OnAStackOf(kSmallStack, [&] {
     ObjectRef root = tasks.Run(kG, [] { return 0; });
     { const ObjectRef last = Chain(root); }
     root = ObjectRef();
@@ -332,6 +314,45 @@ TEST_F(PoolTest, PastTheCapOfThreadsAWaitFailsRatherThanHangs) {
   promised->Seal(1);
   for (const ObjectRef& ref : refs) (void)ref.Wait();
   EXPECT_EQ(failed(), 3);
+}
+
+std::uint32_t RunsOn() { return core::ThisThreadNumber(); }
+
+TEST_F(PoolTest, OnlyAnUntimedWaitRunsTheCallOnItsOwnThread) {
+  UsePool(1);
+  const std::uint32_t me = core::ThisThreadNumber();
+  int helped = 0;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_NE(*system->Run(kF, &RunsOn).Get<std::uint32_t>(clock->Now() + seconds(60)), me);
+    helped += *system->Run(kF, &RunsOn).Get<std::uint32_t>() == me;
+  }
+  EXPECT_GT(helped, 0);
+}
+
+TEST_F(PoolTest, WithLittleStackLeftAWaitParksRatherThanRunsTheCall) {
+  UsePool(1);
+  core::OnAStackOf(core::Waiting::kStackReserve - 32 * 1024, [&] {
+    if (core::StackLeft() >= core::Waiting::kStackReserve) return;  // the thread sanitizer needs more
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_NE(*system->Run(kF, &RunsOn).Get<std::uint32_t>(), core::ThisThreadNumber());
+    }
+  });
+}
+
+TEST_F(PoolTest, AWaitOfAnOutsideThreadWithNoFreePlaceParks) {
+  UsePool(1);
+  std::atomic<bool> go{false}, began{false};
+  const ObjectRef busy = system->Run(kG, [&] {
+    began.store(true);
+    while (!go.load()) continue;
+  });
+  ASSERT_TRUE(Eventually([&] { return began.load(); }));
+  const ObjectRef ref = system->Run(kF, &RunsOn);
+  std::thread waits([&] { EXPECT_NE(*ref.Get<std::uint32_t>(), core::ThisThreadNumber()); });
+  ASSERT_TRUE(Eventually([&] { return !waiting.Dump().empty(); }));
+  go.store(true);
+  waits.join();
+  EXPECT_TRUE(busy.Wait().ok());
 }
 
 // --- Cycles of waits.
