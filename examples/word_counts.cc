@@ -119,7 +119,10 @@ std::string CountPiece(const std::string& piece, std::uint64_t sequence) {
 
   const std::string_view inner(&*front_end, static_cast<std::size_t>(back_begin - front_end));
   WordTable table(std::min<std::size_t>(inner.size() / 64, 16 * 1024));
-  std::string word(64, '\0');  // the letters of one word, lower-cased; longer than they are
+  // The letters of one word, lower-cased. Written through locals: a char may be anything, also the string's own fields.
+  std::string word(64, '\0');
+  char* letters = word.data();
+  std::size_t room = word.size();
   const char* at = inner.data();
   const char* const end = at + inner.size();
   while (at != end) {
@@ -128,13 +131,16 @@ std::string CountPiece(const std::string& piece, std::uint64_t sequence) {
     std::size_t length = 0;
     std::uint64_t hash = WordTable::kHashSeed;
     do {
-      if (length == word.size()) word.resize(2 * length);
-      word[length++] = letter;
+      if (length == room) {
+        word.resize(room *= 2);
+        letters = word.data();
+      }
+      letters[length++] = letter;
       hash = WordTable::HashLetter(hash, letter);
       // A word never reaches the end: the letters there are not part of `inner`.
       letter = LetterOf(*at++);
     } while (letter != 0);
-    table.Add(std::string_view(word.data(), length), hash, 1);
+    table.Add(std::string_view(letters, length), hash, 1);
   }
 
   std::size_t bytes =
