@@ -90,6 +90,7 @@ class Stress {
       for (const ObjectRef& ref : shared_) (void)ref.Wait();
     }
     EXPECT_TRUE(pool_->Stop(core::kNever).empty());
+    PassClock();
     for (const ObjectRef& ref : shared_) EXPECT_TRUE(!ref || ref.ready());
     for (ObjectRef& ref : shared_) ref = ObjectRef();
     for (const core::ObjectId& id : cached_) (void)owner_.Evict(id);
@@ -103,6 +104,18 @@ class Stress {
 
  private:
   static constexpr std::size_t kShared = 12;
+
+  // Waits until the clock's thread has done what was due: a deadline may be failing calls there, which Stop does not
+  // wait for.
+  void PassClock() {
+    struct Fence final : core::Timer {
+      Fence() : Timer([](core::Timer& timer) { static_cast<Fence&>(timer).passed.store(true); }) {}
+      std::atomic<bool> passed{false};
+    } fence;
+    clock_->Arm(fence, clock_->Now());
+    while (!fence.passed.load()) std::this_thread::yield();
+    clock_->Cancel(fence);
+  }
 
   ObjectRef Any(std::mt19937_64& random) {
     core::MutexLock lock(mutex_);
