@@ -85,7 +85,12 @@ ActorCell::CreationWaiter::CreationWaiter(ActorCell& cell)
     : Waiter([](core::Waiter& waiter) { static_cast<CreationWaiter&>(waiter).cell.OnCreationSealed(); }), cell(cell) {}
 
 ActorCell::ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info)
-    : host_(host), options_(std::move(options)), info_(info), id_(core::ActorId::Random()), creation_waiter_(*this) {}
+    : host_(host),
+      owner_(host.tasks().owner()),
+      options_(std::move(options)),
+      info_(info),
+      id_(core::ActorId::Random()),
+      creation_waiter_(*this) {}
 
 ActorCell::~ActorCell() {
   if (object_ != nullptr) info_.destroy(object_);
@@ -106,7 +111,7 @@ core::ErrorPtr ActorCell::MakeDeath(const std::string& why) const {
 // --- Handles.
 
 void ActorCell::DropHandle() {
-  if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1 && !options_.detached) {
+  if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1 && !options_.detached && !dead()) {
     core::Waiter* idle = Idle();
     if (inbox_.compare_exchange_strong(idle, nullptr, std::memory_order_seq_cst)) ScheduleTurn();
   }
@@ -130,24 +135,25 @@ void ActorCell::Start(task::CallPtr creation, std::function<task::CallPtr()> aga
 }
 
 void ActorCell::SubmitCreation(task::CallPtr creation) {
-  core::ObjectRef ref = core::ObjectRef::Share(*creation);
+  // Holds, not handles: nobody reads its result, and it is nobody's ref.
+  core::RecordHold record(*creation);
   {
     core::MutexLock lock(mutex_);
-    creation_ = ref;
+    creation_ = core::RecordHold(*creation);
     creation_queued_ = false;
   }
   creation_call_.store(&*creation, std::memory_order_release);
   (void)host_.tasks().SubmitTo(*this, std::move(creation), /*child=*/false);
   // An argument's error seals it without a turn.
   AddRef();
-  if (!ref.record()->AddWaiter(creation_waiter_)) OnCreationSealed();
+  if (!record->AddWaiter(creation_waiter_)) OnCreationSealed();
 }
 
 void ActorCell::OnCreationSealed() {
   bool turn = false;
   {
     core::MutexLock lock(mutex_);
-    turn = phase_ == Phase::kCreating && !busy_ && !creation_ready_ && creation_ && creation_.ready();
+    turn = phase_ == Phase::kCreating && !busy_ && !creation_ready_ && creation_ && creation_->ready();
     if (turn) creation_ready_ = true;
   }
   if (turn) ScheduleTurn();
@@ -170,14 +176,14 @@ absl::Status ActorCell::Install(void* object) {
 }
 
 void ActorCell::RunCreation() {
-  core::ObjectRef creation;
+  core::RecordHold creation;
   bool queued = false;
   {
     core::MutexLock lock(mutex_);
-    creation = creation_;
+    creation = core::RecordHold(*creation_);
     queued = creation_queued_;
   }
-  core::Call& call = static_cast<core::Call&>(*creation.record());
+  core::Call& call = static_cast<core::Call&>(*creation);
   const Occupation outer = std::exchange(occupation, {this, &call});
   if (!call.claimed()) call.TryRun();
   occupation = outer;
@@ -189,7 +195,7 @@ void ActorCell::RunCreation() {
   {
     core::MutexLock lock(mutex_);
     busy_ = false;
-    creation_ = core::ObjectRef();
+    creation_ = core::RecordHold();
     creation_queued_ = false;
     if (phase_ != Phase::kCreating) return;  // killed meanwhile
     if (failed == nullptr) {
@@ -209,7 +215,7 @@ void ActorCell::RunCreation() {
 
 void ActorCell::EndInstance() {
   bool graceful = false;
-  core::ObjectRef never_ran;  // a creation that was awaited when the end came; it refers to this cell
+  core::RecordHold never_ran;  // a creation that was awaited when the end came; it refers to this cell
   bool queued = false;
   core::Timer* backoff_timer = nullptr;
   {
@@ -220,7 +226,7 @@ void ActorCell::EndInstance() {
     if (restart_state_ != nullptr) backoff_timer = &restart_state_->backoff;
   }
   creation_call_.store(nullptr, std::memory_order_release);
-  if (never_ran && queued) never_ran.record()->DropHold();
+  if (never_ran && queued) never_ran->DropHold();
   if (backoff_timer != nullptr && host_.clock().Cancel(*backoff_timer)) DropRef();
   if (object_ != nullptr) {
     if (graceful && info_.on_stop != nullptr) {
@@ -325,7 +331,7 @@ void ActorCell::BeginEnd(bool graceful, bool restart, const core::ErrorPtr& why)
     if (!graceful) {
       killed_.store(true, std::memory_order_release);
       for (core::Call* const call : running_) running.emplace_back(*call);
-      if (creation_) running.emplace_back(*creation_.record());
+      if (creation_) running.emplace_back(*creation_);
     }
     if (!restart) dead_.store(true, std::memory_order_release);
     queued = TakeAllLocked();
@@ -360,7 +366,7 @@ absl::Status ActorCell::TakeRoom() {
       } else if (front_ != nullptr) {
         first = core::RecordHold(static_cast<core::Call&>(*front_));
       } else if (creation_) {
-        first = core::RecordHold(*creation_.record());
+        first = core::RecordHold(*creation_);
       } else if (held_ != nullptr && !held_->lanes.empty()) {
         first = core::RecordHold(held_->lanes.begin()->second.front()->call);
       }
@@ -421,7 +427,7 @@ bool ActorCell::Schedule(core::Runnable& work) {
   CallerId caller = 0;
   if (creation_call_.load(std::memory_order_acquire) == &call || held_calls_.load(std::memory_order_acquire) > 0) {
     core::MutexLock lock(mutex_);
-    if (creation_.record() == &call) {
+    if (creation_ && &*creation_ == &call) {
       creation = creation_ready_ = creation_queued_ = true;
     } else if (held_ != nullptr) {
       if (const auto at = held_->by_call.find(&call); at != held_->by_call.end()) {
@@ -691,7 +697,7 @@ void ActorCell::VisitBlockers(const core::Runnable& work, absl::FunctionRef<void
   if (static_cast<int>(running_.size()) >= options_.max_concurrency) {
     for (core::Call* const running : running_) visit(running);
   }
-  if (creation_ && creation_.record() != &call) visit(creation_.record());
+  if (creation_ && &*creation_ != &call) visit(&*creation_);
   if (held_ == nullptr) return;
   if (const auto held = held_->by_call.find(&call); held != held_->by_call.end()) {
     HeldCall* const first = held_->lanes[held->second->caller].front();

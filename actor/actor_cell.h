@@ -96,7 +96,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void Restart(const core::ErrorPtr& error);
 
   // Who admits the results of its calls.
-  core::RecordOwner& call_owner() const { return host_.tasks().owner(); }
+  core::RecordOwner& call_owner() const { return owner_; }
   void* object() const { return object_; }
   const ClassInfo& info() const { return info_; }
   const core::ActorId& id() const { return id_; }
@@ -164,7 +164,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void ReleaseLane(CallerId caller);
   void OnHeldSealed(HeldCall& held);
 
-  CellHost& host_;
+  CellHost& host_;  // not touched once the cell is dead: handles may outlive it
+  core::RecordOwner& owner_;
   const ActorOptions options_;
   const ClassInfo& info_;
   const core::ActorId id_;
@@ -191,7 +192,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;  // calls taken from the inbox, oldest first
   std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);
   core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
-  core::ObjectRef creation_ ABSL_GUARDED_BY(mutex_);
+  core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Held> held_ ABSL_GUARDED_BY(mutex_);  // made when the first call is held back
   std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(mutex_);
   std::function<task::CallPtr()> again_;  // set by Start

@@ -108,13 +108,27 @@ void ActorSystem::OnDead(ActorCell& cell) {
   if (listed) cell.DropRef();
 }
 
-void ActorSystem::Shutdown(core::Time deadline) {
+std::vector<CellPtr> ActorSystem::Cells() {
   std::vector<CellPtr> cells;
+  core::MutexLock lock(mutex_);
+  for (ActorCell* const cell : cells_) cells.emplace_back(*cell);
+  return cells;
+}
+
+void ActorSystem::StopAll() {
   {
     core::MutexLock lock(mutex_);
     stopped_ = true;
-    for (ActorCell* const cell : cells_) cells.emplace_back(*cell);
   }
+  for (CellPtr& cell : Cells()) cell->Stop("ended: its runtime was shut down");
+}
+
+void ActorSystem::Shutdown(core::Time deadline) {
+  {
+    core::MutexLock lock(mutex_);
+    stopped_ = true;
+  }
+  std::vector<CellPtr> cells = Cells();
   // What is queued now is done once a call behind it is; new calls do not hold this up for longer.
   static constexpr core::FunctionInfo kBarrier{"the end of the mailbox"};
   std::vector<core::ObjectRef> ends;
@@ -124,10 +138,9 @@ void ActorSystem::Shutdown(core::Time deadline) {
     }
   }
   for (const core::ObjectRef& end : ends) (void)end.Wait(deadline);
-  for (CellPtr& cell : cells) cell->Stop("ended: its runtime was shut down");
-  for (CellPtr& cell : cells) {
-    if (clock_.Now() >= deadline) cell->Kill(/*no_restart=*/true);
-  }
+  StopAll();
+  if (clock_.Now() < deadline) return;
+  for (CellPtr& cell : cells) cell->Kill(/*no_restart=*/true);
 }
 
 }  // namespace rustyray::actor

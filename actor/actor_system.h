@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -86,6 +87,8 @@ class ActorSystem final : private CellHost {
   // Those that have not ended.
   std::size_t size();
 
+  // Ends all actors gracefully, without waiting: what runs goes on to its end, what is queued fails. No new ones.
+  void StopAll();
   // Ends all actors: lets them drain their mailboxes until `deadline`, then fails what is left. What runs still is
   // asked to end.
   void Shutdown(core::Time deadline);
@@ -101,6 +104,7 @@ class ActorSystem final : private CellHost {
     }
   };
 
+  std::vector<CellPtr> Cells();
   absl::StatusOr<ActorCell*> MakeCell(ActorOptions options, const ClassInfo& info);
 
   core::Executor& executor() override { return executor_; }

@@ -12,6 +12,13 @@ int Add(int x, int y) { return x + y; }
 size_t Length(const std::string& s) { return s.size(); }
 RAY_REMOTE(Echo, Add, Length);
 
+struct Counter {
+  int value = 0;
+  static Counter* Create() { return new Counter(); }
+  int Increment(int x) { return value += x; }
+};
+RAY_REMOTE(Counter::Create, &Counter::Increment);
+
 int main(int argc, char** argv) {
   ray::RayConfig config;
   config.local_mode = argc > 1 && std::string(argv[1]) == "local";
@@ -40,6 +47,15 @@ int main(int argc, char** argv) {
     auto ref = ray::Task(Echo).Remote(0);
     for (int i = 1; i < 100; ++i) ref = ray::Task(Add).Remote(ref, 1);
     ray::Get(ref);
+  });
+  auto counter = ray::Actor(Counter::Create).Remote();
+  TimeIt("actor_call_waited_for", 100, [&] {
+    for (int i = 0; i < 100; ++i) ray::Get(counter.Task(&Counter::Increment).Remote(1));
+  });
+  TimeIt("actor_calls_in_flight", 1000, [&] {
+    std::vector<ray::ObjectRef<int>> refs;
+    for (int i = 0; i < 1000; ++i) refs.push_back(counter.Task(&Counter::Increment).Remote(1));
+    ray::Get(refs);
   });
   ray::Shutdown();
 }

@@ -56,6 +56,8 @@ class Clock {
   // Disarms it. When this returns, `fire` is neither running (unless this call comes from it) nor to come.
   // Returns whether it was disarmed before it fired.
   virtual bool Cancel(Timer& timer) = 0;
+  // Whether timers fire by themselves.
+  virtual bool runs() const { return true; }
   // Parks the calling thread until it has a token or `deadline` has come by this clock. Returns whether it has one.
   virtual bool ParkUntil(Parker& parker, Time deadline) = 0;
 };
@@ -78,6 +80,10 @@ class TimerSet {
   std::thread::id firing_thread_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Returns once what `clock` fires at the time of the call has been fired. Not from a timer. A manual clock, which fires
+// only when it is advanced, is not waited for.
+void Fence(Clock& clock);
+
 // The machine's monotonic clock. Its thread starts with the first timer; with none armed it sleeps for good.
 std::unique_ptr<Clock> MakeRealClock();
 
@@ -85,6 +91,7 @@ std::unique_ptr<Clock> MakeRealClock();
 class ManualClock final : public Clock {
  public:
   ManualClock() = default;
+  bool runs() const override { return false; }
   Time Now() override;
   void Arm(Timer& timer, Time at) override;
   bool Cancel(Timer& timer) override;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "actor/actor_system.h"
 #include "core/thread_pool.h"
 #include "core/waiting.h"
 #include "object_store/memory_object_store.h"
@@ -24,15 +25,20 @@ class EmbeddedRuntime final : public Runtime {
                                                     .waiting = waiting_,
                                                     .observer = options.track_owners ? owners_ : nullptr})),
         pool_(core::MakeThreadPool({.places = options.threads, .max_threads = options.max_threads}, *clock_)),
-        tasks_(*pool_, *clock_, store_->owner(), registry_) {}
+        tasks_(*pool_, *clock_, store_->owner(), registry_),
+        actors_(*pool_, *clock_, tasks_) {}
 
   object_store::ObjectStore& objects() override { return *store_; }
   task::TaskSystem& tasks() override { return tasks_; }
+  actor::ActorSystem& actors() override { return actors_; }
   ownership::OwnerService& owners() override { return *owners_; }
   core::Clock& clock() override { return *clock_; }
 
   std::vector<std::string> Shutdown(core::Time deadline) override {
+    actors_.StopAll();
     std::vector<std::string> abandoned = pool_->Stop(deadline);
+    // The clock's thread may still be failing a call that is past its deadline.
+    core::Fence(*clock_);
     store_->Close();
     return abandoned;
   }
@@ -47,6 +53,7 @@ class EmbeddedRuntime final : public Runtime {
   const std::unique_ptr<object_store::ObjectStore> store_;
   const std::shared_ptr<core::ThreadPool> pool_;
   task::TaskSystem tasks_;
+  actor::ActorSystem actors_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "actor/actor_system.h"
 #include "core/clock.h"
 #include "object_store/object_store.h"
 #include "ownership/owner_service.h"
@@ -19,6 +20,7 @@ class Runtime {
   virtual ~Runtime() = default;
   virtual object_store::ObjectStore& objects() = 0;
   virtual task::TaskSystem& tasks() = 0;
+  virtual actor::ActorSystem& actors() = 0;
   virtual ownership::OwnerService& owners() = 0;
   virtual core::Clock& clock() = 0;
 

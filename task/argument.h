@@ -109,7 +109,8 @@ class RefSlot {
   explicit RefSlot(core::ObjectRef ref) : ref_(std::move(ref)) {}
   RefSlot(RefSlot&& other) noexcept : ref_(std::move(other.ref_)) {}
   ~RefSlot() {
-    if (borrowed_ != nullptr && !own_.has_value()) EndBorrow();
+    // `&& ref_` says to the compiler what is so anyway: it warns of a null record otherwise.
+    if (borrowed_ != nullptr && !own_.has_value() && ref_) EndBorrow();
     GiveUp();
   }
 

@@ -55,20 +55,28 @@ absl::Status FunctionRegistry::AddAll(const Registration* head) {
   for (const Registration* const registration : fresh) {
     const auto by_name = table->by_name.find(registration->info.name);
     const auto by_function = table->by_function.find(registration->function);
+    const bool is_method = registration->method.type != 0;
     if (by_name != table->by_name.end()) {
       if (SameRegistration(*by_name->second, *registration)) {
-        table->by_function.emplace(registration->function, by_name->second);  // a static function has many addresses
+        // A static function of a header has an address in each file.
+        if (!is_method) table->by_function.emplace(registration->function, by_name->second);
       } else {
         conflict("RAY_REMOTE: a name is registered twice", *by_name->second, *registration);
       }
       continue;
     }
-    if (by_function != table->by_function.end()) {
-      conflict("RAY_REMOTE: a function is registered twice", *by_function->second, *registration);
+    const auto by_method = table->by_method.find(registration->method);
+    if (is_method ? by_method != table->by_method.end() : by_function != table->by_function.end()) {
+      conflict("RAY_REMOTE: a function is registered twice", is_method ? *by_method->second : *by_function->second,
+               *registration);
       continue;
     }
     table->by_name.emplace(registration->info.name, registration);
-    table->by_function.emplace(registration->function, registration);
+    if (is_method) {
+      table->by_method.emplace(registration->method, registration);
+    } else {
+      table->by_function.emplace(registration->function, registration);
+    }
   }
   seen_head_ = head;
   table_.store(table.get(), std::memory_order_release);
@@ -82,14 +90,30 @@ const FunctionRegistry::Table* FunctionRegistry::Refilled() {
   return table_.load(std::memory_order_acquire);
 }
 
+namespace {
+
+template <class Map, class Key>
+const Registration* Lookup(const Map& map, const Key& key) {
+  const auto at = map.find(key);
+  return at == map.end() ? nullptr : at->second;
+}
+
+}  // namespace
+
 const Registration* FunctionRegistry::Find(AnyFunction function) {
-  const auto look = [&](const Table* table) -> const Registration* {
-    if (table == nullptr) return nullptr;
-    const auto at = table->by_function.find(function);
-    return at == table->by_function.end() ? nullptr : at->second;
-  };
-  const Registration* const found = look(table_.load(std::memory_order_acquire));
-  return found != nullptr ? found : look(Refilled());
+  const Table* table = table_.load(std::memory_order_acquire);
+  const Registration* const found = table != nullptr ? Lookup(table->by_function, function) : nullptr;
+  if (found != nullptr) return found;
+  table = Refilled();
+  return table != nullptr ? Lookup(table->by_function, function) : nullptr;
+}
+
+const Registration* FunctionRegistry::FindMethod(const AnyMethod& method) {
+  const Table* table = table_.load(std::memory_order_acquire);
+  const Registration* const found = table != nullptr ? Lookup(table->by_method, method) : nullptr;
+  if (found != nullptr) return found;
+  table = Refilled();
+  return table != nullptr ? Lookup(table->by_method, method) : nullptr;
 }
 
 absl::StatusOr<const Registration*> FunctionRegistry::FindByName(std::string_view name) {

@@ -7,11 +7,16 @@
 #ifndef RUSTYRAY_TASK_FUNCTION_REGISTRY_H_
 #define RUSTYRAY_TASK_FUNCTION_REGISTRY_H_
 
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -20,6 +25,7 @@
 #include "core/call.h"
 #include "core/mutex.h"
 #include "core/record.h"
+#include "core/type_name.h"
 #include "task/dynamic_argument.h"
 #include "task/typed_call.h"
 
@@ -28,10 +34,35 @@ namespace rustyray::task {
 // A function's address whatever its type: what registrations are compared by.
 using AnyFunction = void (*)();
 
+// A member function's address whatever its type: the bytes of the pointer, and its type, since those of virtual
+// functions are offsets.
+struct AnyMethod {
+  std::array<std::uintptr_t, 2> bytes{};
+  std::uint64_t type = 0;  // fingerprint; 0: none
+  friend bool operator==(const AnyMethod&, const AnyMethod&) = default;
+
+  template <class M>
+  requires std::is_member_function_pointer_v<M>
+  static AnyMethod Of(M method) {
+    static_assert(sizeof(M) <= sizeof(bytes));
+    AnyMethod any;
+    std::memcpy(any.bytes.data(), &method, sizeof(M));
+    any.type = core::Fingerprint(core::RawTypeName<M>());
+    return any;
+  }
+};
+
+struct AnyMethodHash {
+  std::size_t operator()(const AnyMethod& method) const {
+    return static_cast<std::size_t>(method.bytes[0] * 31 + method.bytes[1] + method.type);
+  }
+};
+
 // One registration; lives as long as the program (or the library it is in).
 struct Registration {
-  core::FunctionInfo info;  // its name
-  AnyFunction function = nullptr;
+  core::FunctionInfo info;         // its name
+  AnyFunction function = nullptr;  // of a free or static function
+  AnyMethod method;                // of a member function
   // Makes a call from arguments whose types are known at run time only. Null: by-name calls are not offered.
   absl::StatusOr<CallPtr> (*make_call)(core::RecordOwner& owner, const core::FunctionInfo& info, AnyFunction function,
                                        std::span<DynamicArgument> arguments) = nullptr;
@@ -54,12 +85,14 @@ class FunctionRegistry {
 
   // Null when it is not registered.
   const Registration* Find(AnyFunction function);
+  const Registration* FindMethod(const AnyMethod& method);
   // NotFound, with close names if there are any.
   absl::StatusOr<const Registration*> FindByName(std::string_view name);
 
  private:
   struct Table {
     std::unordered_map<AnyFunction, const Registration*> by_function;
+    std::unordered_map<AnyMethod, const Registration*, AnyMethodHash> by_method;
     std::unordered_map<std::string_view, const Registration*> by_name;
   };
   const Table* Refilled();

@@ -22,6 +22,7 @@ template <class Policy = CorePolicy, class R, class... P>
 Registration MakeRegistration(std::string_view name, R (*function)(P...), std::string_view file = {}, int line = 0) {
   return {.info = {.name = name},
           .function = reinterpret_cast<AnyFunction>(function),
+          .method = {},
           .make_call = [](core::RecordOwner& owner, const core::FunctionInfo& info, AnyFunction any,
                           std::span<DynamicArgument> arguments) -> absl::StatusOr<CallPtr> {
             if (arguments.size() != sizeof...(P)) {
@@ -33,6 +34,19 @@ Registration MakeRegistration(std::string_view name, R (*function)(P...), std::s
             return internal::DynamicCallMaker<Policy, R (*)(P...), std::tuple<P...>>::Make(
                 owner, info, reinterpret_cast<R (*)(P...)>(any), arguments);
           },
+          .file = file,
+          .line = line};
+}
+
+// The registration of the member function `method`: its name, for calls through actors' handles.
+template <class M>
+requires std::is_member_function_pointer_v<M> Registration MakeMethodRegistration(std::string_view name, M method,
+                                                                                  std::string_view file = {},
+                                                                                  int line = 0) {
+  return {.info = {.name = name},
+          .function = nullptr,
+          .method = AnyMethod::Of(method),
+          .make_call = nullptr,
           .file = file,
           .line = line};
 }

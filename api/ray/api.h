@@ -2,6 +2,7 @@
 #ifndef RAY_API_H_
 #define RAY_API_H_
 
+#include "ray/api/actor.h"
 #include "ray/api/exception.h"
 #include "ray/api/lifecycle.h"
 #include "ray/api/object_ref.h"

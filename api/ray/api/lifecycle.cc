@@ -16,10 +16,12 @@
 #include "absl/strings/str_join.h"
 #include "core/call.h"
 #include "core/error.h"
+#include "core/id.h"
 #include "core/mutex.h"
 #include "core/thread_context.h"
 #include "core/waiting.h"
 #include "glog/logging.h"
+#include "ray/api/actor.h"
 #include "ray/api/exception.h"
 #include "ray/api/init_options.h"
 #include "ray/api/remote.h"
@@ -45,6 +47,11 @@ struct Process {
   pid_t initialized_by ABSL_GUARDED_BY(mutex) = 0;
   std::vector<std::unique_ptr<Runtime>> ended ABSL_GUARDED_BY(mutex);  // until no thread uses them
   std::vector<std::unique_ptr<Runtime>> kept ABSL_GUARDED_BY(mutex);   // for ever: abandoned tasks run in them
+
+  // What running tasks ask for: `mutex` is held while Shutdown waits for them.
+  Mutex job_mutex;
+  std::string job_namespace ABSL_GUARDED_BY(job_mutex);
+  ActorLifetime lifetime ABSL_GUARDED_BY(job_mutex) = ActorLifetime::NON_DETACHED;
 
   Mutex uses_mutex;
   std::vector<std::unique_ptr<ThreadUse>> uses ABSL_GUARDED_BY(uses_mutex);
@@ -154,6 +161,19 @@ void KeepForEver(Runtime& runtime) {
   process.keep.insert(&runtime);
 }
 
+std::string NamespaceOr(const std::string& name_space) {
+  if (!name_space.empty()) return name_space;
+  Process& process = Process::Get();
+  MutexLock lock(process.job_mutex);
+  return process.job_namespace;
+}
+
+ActorLifetime DefaultLifetime() {
+  Process& process = Process::Get();
+  MutexLock lock(process.job_mutex);
+  return process.lifetime;
+}
+
 absl::Status NoRuntime() {
   const Process& process = Process::Get();
   if (process.forked.load()) {
@@ -198,6 +218,14 @@ absl::Status TryInit(const RayConfig& config, int argc, char** argv) {
   if (!runtime.ok()) return runtime.status();
   process.runtime = *std::move(runtime);
   process.config = *std::move(resolved);
+  {
+    MutexLock job_lock(process.job_mutex);
+    process.job_namespace = process.config.ray_namespace;
+    if (process.job_namespace.empty()) {
+      process.job_namespace = rustyray::core::Id<struct NamespaceTag>::Random().Hex();
+    }
+    process.lifetime = process.config.default_actor_lifetime;
+  }
   process.initialized_by = getpid();
   process.forked.store(false);
   process.ever.store(true);
@@ -231,6 +259,12 @@ StoreStatistics GetStoreStatistics() {
   const internal::RuntimeUse runtime;
   internal::ThrowUnlessOk(runtime.status());
   return runtime->objects().Statistics();
+}
+
+std::string GetNamespace() {
+  const internal::RuntimeUse runtime;
+  internal::ThrowUnlessOk(runtime.status());
+  return internal::NamespaceOr("");
 }
 
 std::string DumpWaits() {

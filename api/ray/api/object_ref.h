@@ -66,6 +66,11 @@ struct RefAccess {
   static ObjectRef<T> Make(rustyray::core::ObjectRef ref) {
     return ObjectRef<T>(std::move(ref));
   }
+  // The same, of the type Ref = ObjectRef<T>.
+  template <class Ref>
+  static Ref MakeAs(rustyray::core::ObjectRef ref) {
+    return Ref(std::move(ref));
+  }
 };
 
 // A private copy of an object that is there.

@@ -45,13 +45,7 @@ struct Policy {
   }
   template <class Ref>
   static Ref Typed(rustyray::core::ObjectRef ref) {
-    return TypedRef(std::move(ref), static_cast<Ref*>(nullptr));
-  }
-
- private:
-  template <class T>
-  static ObjectRef<T> TypedRef(rustyray::core::ObjectRef ref, ObjectRef<T>*) {
-    return RefAccess::Make<T>(std::move(ref));
+    return RefAccess::MakeAs<Ref>(std::move(ref));
   }
 };
 

@@ -40,6 +40,7 @@ void AppendRegistrations(std::string_view names, std::initializer_list<Registrat
   for (const Registration& registration : registrations) {
     auto* const kept = new Registration(registration);
     kept->info.name = at < split.size() ? split[at] : names;
+    if (kept->info.name.starts_with('&')) kept->info.name.remove_prefix(1);
     ++at;
     const Registration* next = head.load(std::memory_order_relaxed);
     do {

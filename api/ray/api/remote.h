@@ -1,6 +1,6 @@
-// RAY_REMOTE: makes functions known as tasks.
+// RAY_REMOTE: makes functions known as tasks, factories and methods as those of actors.
 //
-//   RAY_REMOTE(Add, Square, RAY_FUNC(Print, int));
+//   RAY_REMOTE(Add, Square, RAY_FUNC(Print, int), Counter::Create, &Counter::Increment);
 //
 // At namespace scope, in any file, any number of them. In a header that several files include it is one registration;
 // any other second use of a name or function makes Init throw. It only appends to a list; Init reads it.
@@ -22,11 +22,21 @@ void AppendRegistrations(std::string_view names, std::initializer_list<rustyray:
 // The newest first.
 const rustyray::task::Registration* RegistrationList();
 
+template <class F>
+rustyray::task::Registration RegistrationOf(F function, std::string_view file, int line) {
+  static_assert(
+      std::is_function_v<std::remove_pointer_t<F>> || std::is_member_function_pointer_v<F>,
+      "RAY_REMOTE takes functions and member functions; for one of several overloads: RAY_FUNC(f, ArgTypes...)");
+  if constexpr (std::is_member_function_pointer_v<F>) {
+    return rustyray::task::MakeMethodRegistration({}, function, file, line);
+  } else {
+    return rustyray::task::MakeRegistration<Policy>({}, function, file, line);
+  }
+}
+
 template <class... F>
 int RegisterRemote(std::string_view names, std::string_view file, int line, F... functions) {
-  static_assert((std::is_function_v<std::remove_pointer_t<F>> && ...),
-                "RAY_REMOTE takes functions; for one of several overloads: RAY_FUNC(f, ArgTypes...)");
-  AppendRegistrations(names, {rustyray::task::MakeRegistration<Policy>({}, functions, file, line)...});
+  AppendRegistrations(names, {RegistrationOf(functions, file, line)...});
   return 0;
 }
 
@@ -36,6 +46,14 @@ struct OverloadOf {
   template <class R>
   constexpr auto operator()(R (*function)(P...)) const {
     return function;
+  }
+  template <class R, class C>
+  constexpr auto operator()(R (C::*method)(P...)) const {
+    return method;
+  }
+  template <class R, class C>
+  constexpr auto operator()(R (C::*method)(P...) const) const {
+    return method;
   }
 };
 

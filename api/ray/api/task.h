@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/call.h"
+#include "ray/api/argument_check.h"
 #include "ray/api/exception.h"
 #include "ray/api/object_ref.h"
 #include "ray/api/policy.h"
@@ -36,7 +37,6 @@ namespace internal {
 
 absl::StatusOr<const rustyray::task::Registration*> FindFunction(Runtime& runtime,
                                                                  rustyray::task::AnyFunction function);
-absl::Status EmptyRefArgument(std::string_view function, int position);
 absl::Status CancelTask(const rustyray::core::ObjectRef& ref);
 
 template <class F>
@@ -70,40 +70,18 @@ class TaskCaller {
     if constexpr (sizeof...(A) == Signature::kArity) {
       const RuntimeUse runtime;
       if (!runtime) return runtime.status();
-      if (const int empty = FirstEmptyRef(static_cast<typename Signature::Parameters*>(nullptr), arguments...)) {
+      if (const int empty = FirstEmptyRef<typename Signature::Parameters>(arguments...)) {
         return EmptyRefArgument(registration_->info.name, empty);
       }
       rustyray::task::TaskSystem& tasks = runtime->tasks();
       rustyray::task::CallPtr call = rustyray::task::MakeCall<Policy>(tasks.owner(), registration_->info, function_,
                                                                       std::forward<A>(arguments)...);
       tasks.Apply(options_, *call);
-      return RefAccess::Make<typename RefType<Result>::Type>(tasks.Submit(std::move(call)));
+      return RefAccess::MakeAs<Result>(tasks.Submit(std::move(call)));
     }
   }
 
  private:
-  template <class Ref>
-  struct RefType;
-  template <class T>
-  struct RefType<ObjectRef<T>> {
-    using Type = T;
-  };
-
-  // The position, from 1, of an empty ref that the call would wait for; 0: none.
-  template <class... P, class... A>
-  static int FirstEmptyRef(std::tuple<P...>*, const A&... arguments) {
-    int position = 0;
-    int empty = 0;
-    const auto look = [&]<class Parameter, class Argument>(std::type_identity<Parameter>, const Argument& argument) {
-      ++position;
-      if constexpr (kIsObjectRef<Argument> && !kIsObjectRef<std::remove_cvref_t<Parameter>>) {
-        if (!argument && empty == 0) empty = position;
-      }
-    };
-    (look(std::type_identity<P>(), arguments), ...);
-    return empty;
-  }
-
   F function_;
   const rustyray::task::Registration* registration_;
   rustyray::task::TaskOptions options_;
