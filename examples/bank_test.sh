@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Money is conserved over many seeds, 10,000 with RUSTYRAY_SOAK=1; and the program says what it did.
+set -uo pipefail
+bank="$1"
+fail() {
+  echo "FAILED: $*"
+  exit 1
+}
+
+out="$("$bank")" || fail "one day: $out"
+[[ "$out" == "account  opened with  balance  entries  instances"*"money conserved" ]] || fail "one day prints: $out"
+awk '$1 == "sum" { found = $2 == $3 } END { exit !found }' <<<"$out" || fail "the sums differ: $out"
+
+seeds=300
+[[ "${RUSTYRAY_SOAK:-}" != 1 ]] || seeds=10000
+out="$("$bank" --first-seed=1000 --seeds="$seeds")" || fail "$out"
+echo "$out"
+grep -qE "^$seeds seeds: [1-9][0-9]* transfers done, [1-9][0-9]* refused; [1-9][0-9]* kills, [1-9][0-9]* accounts replaced$" <<<"$out" ||
+  fail "something never happened"
+[[ "$(tail -n 1 <<<"$out")" == "money conserved" ]] || fail "the last line"
+
+"$bank" --seeds=many >/dev/null 2>"$TEST_TMPDIR/err"
+[[ $? == 2 ]] || fail "a bad flag is taken"
+grep -q 'usage: bank \[--seeds=N\]' "$TEST_TMPDIR/err" || fail "a bad flag is not explained"
