@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <deque>
-#include <optional>
+#include <thread>
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +20,19 @@ struct Occupation {
 };
 thread_local constinit Occupation occupation{nullptr, nullptr};
 
+// The call that this thread submits without holding it back, until it is scheduled. A call that fails instead (by a
+// ref's error, or with its parent) never is, and its room is given back.
+thread_local constinit const core::Call* submitting = nullptr;
+
+// Turns that a stopped executor did not take, while others are discarded on this thread: one may end an actor that held
+// the last handle to the next one, and so on.
+struct Discards {
+  static constexpr int kMostNested = 16;
+  int nested = 0;
+  std::vector<ActorCell*> later;
+};
+thread_local Discards discards;
+
 }  // namespace
 
 ActorCell* CurrentCell() {
@@ -36,14 +49,15 @@ CallerId CurrentCaller() {
 // A call that waits for its refs, or behind one of the same caller that does. Sealed before that (cancelled, or a
 // failed argument), it lets those behind it go on. Freed by whoever comes last: the lane, or its waiter.
 struct ActorCell::HeldCall final : core::Waiter {
-  HeldCall(ActorCell& cell, core::Call& call, CallerId caller)
+  HeldCall(ActorCell& cell, core::Call& call, CallerId caller, std::uint64_t number)
       : Waiter([](core::Waiter& waiter) {
           auto& held = static_cast<HeldCall&>(waiter);
           held.cell.OnHeldSealed(held);
         }),
         cell(cell),
         call(call),
-        caller(caller) {
+        caller(caller),
+        number(number) {
     cell.AddRef();
     call.AddHold();
   }
@@ -54,6 +68,7 @@ struct ActorCell::HeldCall final : core::Waiter {
   ActorCell& cell;
   core::Call& call;
   const CallerId caller;
+  const std::uint64_t number;
   bool ready = false;     // its refs are
   bool sealed = false;    // it will never run
   bool released = false;  // the lane is done with it
@@ -62,6 +77,17 @@ struct ActorCell::HeldCall final : core::Waiter {
 struct ActorCell::Held {
   std::unordered_map<CallerId, std::deque<HeldCall*>> lanes;
   std::unordered_map<const core::Call*, HeldCall*> by_call;
+  std::uint64_t numbers = 0;
+
+  // Oldest first, whatever their addresses: schedules can be replayed.
+  std::vector<core::RecordHold> InOrder() const {
+    std::vector<HeldCall*> calls;
+    for (const auto& [call, held] : by_call) calls.push_back(held);
+    std::sort(calls.begin(), calls.end(), [](HeldCall* a, HeldCall* b) { return a->number < b->number; });
+    std::vector<core::RecordHold> holds;
+    for (HeldCall* const held : calls) holds.emplace_back(held->call);
+    return holds;
+  }
 };
 
 struct ActorCell::Restarts {
@@ -69,7 +95,7 @@ struct ActorCell::Restarts {
     explicit Backoff(ActorCell& cell)
         : Timer([](Timer& timer) {
             ActorCell& cell = static_cast<Backoff&>(timer).cell;
-            cell.BeginCreation();
+            cell.OnBackoffOver();
             cell.DropRef();
           }),
           cell(cell) {}
@@ -81,16 +107,28 @@ struct ActorCell::Restarts {
   Backoff backoff;
 };
 
-ActorCell::CreationWaiter::CreationWaiter(ActorCell& cell)
-    : Waiter([](core::Waiter& waiter) { static_cast<CreationWaiter&>(waiter).cell.OnCreationSealed(); }), cell(cell) {}
+// Tells of a creation that an argument's error ends without a turn. Frees itself.
+struct ActorCell::CreationWaiter final : core::Waiter {
+  CreationWaiter(ActorCell& cell, core::Record& creation) : Waiter(&Fire), cell(cell), creation(creation) {
+    cell.AddRef();
+  }
+  static void Fire(core::Waiter& waiter) {
+    auto& self = static_cast<CreationWaiter&>(waiter);
+    ActorCell& cell = self.cell;
+    cell.OnCreationSealed(*self.creation);
+    delete &self;
+    cell.DropRef();
+  }
+  ActorCell& cell;
+  const core::RecordHold creation;  // so that no later one has its address
+};
 
 ActorCell::ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info)
     : host_(host),
       owner_(host.tasks().owner()),
       options_(std::move(options)),
       info_(info),
-      id_(core::ActorId::Random()),
-      creation_waiter_(*this) {}
+      id_(core::ActorId::Random()) {}
 
 ActorCell::~ActorCell() {
   if (object_ != nullptr) info_.destroy(object_);
@@ -106,6 +144,11 @@ core::ErrorPtr ActorCell::MakeDeath(const std::string& why) const {
                           .kind = core::ErrorKind::kActor,
                           .message = absl::StrCat("actor ", Name(), " ", why),
                           .function = info_.Readable()});
+}
+
+core::ErrorPtr ActorCell::Death() const {
+  core::MutexLock lock(mutex_);
+  return death_;
 }
 
 // --- Handles.
@@ -130,42 +173,75 @@ bool ActorCell::AddHandleIfAlive() {
 // --- Life.
 
 void ActorCell::Start(task::CallPtr creation, std::function<task::CallPtr()> again) {
-  again_ = std::move(again);
+  {
+    core::MutexLock lock(mutex_);
+    again_ = std::move(again);
+  }
   SubmitCreation(std::move(creation));
+  bool turn = false;
+  {
+    core::MutexLock lock(mutex_);
+    busy_ = false;
+    turn = creation_ready_ || phase_ != Phase::kCreating;
+  }
+  if (turn) ScheduleTurn();
 }
 
+void ActorCell::Abandon(const std::string& why) {
+  {
+    core::MutexLock lock(mutex_);
+    busy_ = false;
+  }
+  Stop(why);
+}
+
+// By who is busy.
 void ActorCell::SubmitCreation(task::CallPtr creation) {
   // Holds, not handles: nobody reads its result, and it is nobody's ref.
   core::RecordHold record(*creation);
   {
     core::MutexLock lock(mutex_);
     creation_ = core::RecordHold(*creation);
-    creation_queued_ = false;
+    creation_ready_ = creation_queued_ = false;
   }
-  creation_call_.store(&*creation, std::memory_order_release);
+  const bool has_refs = creation->has_refs();
   (void)host_.tasks().SubmitTo(*this, std::move(creation), /*child=*/false);
-  // An argument's error seals it without a turn.
-  AddRef();
-  if (!record->AddWaiter(creation_waiter_)) OnCreationSealed();
+  if (!has_refs) return;
+  auto* const waiter = new CreationWaiter(*this, *record);
+  if (!record->AddWaiter(*waiter)) CreationWaiter::Fire(*waiter);
 }
 
-void ActorCell::OnCreationSealed() {
+void ActorCell::OnCreationSealed(const core::Record& creation) {
   bool turn = false;
   {
     core::MutexLock lock(mutex_);
-    turn = phase_ == Phase::kCreating && !busy_ && !creation_ready_ && creation_ && creation_->ready();
-    if (turn) creation_ready_ = true;
+    if (phase_ != Phase::kCreating || !creation_ || &*creation_ != &creation || creation_ready_) return;
+    creation_ready_ = true;
+    turn = !busy_;
   }
   if (turn) ScheduleTurn();
-  DropRef();
 }
 
-void ActorCell::BeginCreation() {
+void ActorCell::OnBackoffOver() {
+  bool turn = false;
   {
     core::MutexLock lock(mutex_);
     if (phase_ != Phase::kCreating) return;  // ended during the backoff
+    creation_due_ = true;
+    turn = !busy_;
   }
-  SubmitCreation(again_());
+  if (turn) ScheduleTurn();
+}
+
+void ActorCell::RestartCreation() {
+  try {
+    SubmitCreation(again_());
+  } catch (...) {
+    EndCreation(core::ErrorFromCurrentException(info_.Readable()));  // an argument that cannot be copied
+    return;
+  }
+  core::MutexLock lock(mutex_);
+  busy_ = false;
 }
 
 absl::Status ActorCell::Install(void* object) {
@@ -177,56 +253,67 @@ absl::Status ActorCell::Install(void* object) {
 
 void ActorCell::RunCreation() {
   core::RecordHold creation;
-  bool queued = false;
   {
     core::MutexLock lock(mutex_);
     creation = core::RecordHold(*creation_);
-    queued = creation_queued_;
   }
   core::Call& call = static_cast<core::Call&>(*creation);
   const Occupation outer = std::exchange(occupation, {this, &call});
   if (!call.claimed()) call.TryRun();
   occupation = outer;
-  if (queued) call.DropHold();  // the queue's
-  creation_call_.store(nullptr, std::memory_order_release);
   core::ErrorPtr failed = call.has_error() ? call.error() : nullptr;
   if (failed != nullptr && object_ != nullptr) info_.destroy(std::exchange(object_, nullptr));  // OnStart failed
-  std::vector<core::Call*> calls;
+  EndCreation(std::move(failed));
+}
+
+void ActorCell::EndCreation(core::ErrorPtr failed) {
+  core::RecordHold creation;
+  bool queued = false;
+  Doomed doomed;
+  bool dies = false;
   {
     core::MutexLock lock(mutex_);
     busy_ = false;
-    creation_ = core::RecordHold();
-    creation_queued_ = false;
-    if (phase_ != Phase::kCreating) return;  // killed meanwhile
-    if (failed == nullptr) {
-      phase_ = Phase::kAlive;
-      return;
+    creation = std::move(creation_);
+    creation_ready_ = false;
+    queued = std::exchange(creation_queued_, false);
+    if (phase_ == Phase::kCreating) {  // else it was killed meanwhile
+      dies = failed != nullptr;
+      phase_ = dies ? Phase::kEnding : Phase::kAlive;
     }
-    death_ = MakeDeath(absl::StrCat("never came to life: ", failed->Describe()));
-    failed = death_;
-    dead_.store(true, std::memory_order_release);
-    phase_ = Phase::kEnding;
-    restart_ = false;
-    calls = TakeAllLocked();
+    if (dies) {
+      failed = death_ = MakeDeath(absl::StrCat("never came to life: ", failed->Describe()));
+      restart_ = graceful_ = false;
+      dead_.store(true, std::memory_order_release);
+      TakeAllLocked(doomed);
+    }
   }
-  FailCalls(calls, failed);
+  if (queued) creation->DropHold();  // the queue's
+  if (!dies) return;
   host_.OnEnding(*this);
+  FailAll(doomed, failed);
 }
 
 void ActorCell::EndInstance() {
   bool graceful = false;
   core::RecordHold never_ran;  // a creation that was awaited when the end came; it refers to this cell
   bool queued = false;
+  core::ErrorPtr death;
   core::Timer* backoff_timer = nullptr;
   {
     core::MutexLock lock(mutex_);
     graceful = graceful_;
     never_ran = std::move(creation_);
     queued = std::exchange(creation_queued_, false);
+    creation_ready_ = creation_due_ = false;
+    death = death_;
     if (restart_state_ != nullptr) backoff_timer = &restart_state_->backoff;
   }
-  creation_call_.store(nullptr, std::memory_order_release);
-  if (never_ran && queued) never_ran->DropHold();
+  if (never_ran) {
+    static_cast<core::Call&>(*never_ran).FailUnclaimed(death);
+    if (queued) never_ran->DropHold();
+    never_ran = core::RecordHold();
+  }
   if (backoff_timer != nullptr && host_.clock().Cancel(*backoff_timer)) DropRef();
   if (object_ != nullptr) {
     if (graceful && info_.on_stop != nullptr) {
@@ -240,34 +327,32 @@ void ActorCell::EndInstance() {
     info_.destroy(std::exchange(object_, nullptr));
   }
   core::Duration backoff = core::Duration::zero();
+  std::function<task::CallPtr()> again;  // freed after the lock
+  bool restart = false;
   {
     core::MutexLock lock(mutex_);
-    busy_ = false;
-    if (restart_) {
+    restart = restart_;
+    if (restart) {
       phase_ = Phase::kCreating;
-      creation_ready_ = false;
       killed_.store(false, std::memory_order_release);
       restarts_.fetch_add(1, std::memory_order_relaxed);
       backoff = restart_state_->next_backoff;
       const core::Duration doubled = std::max(2 * backoff, options_.restart.backoff);
       restart_state_->next_backoff = std::min(doubled, options_.restart.max_backoff);
+      backoff_timer = &restart_state_->backoff;
+      creation_due_ = backoff <= core::Duration::zero();
     } else {
       phase_ = Phase::kDead;
+      again.swap(again_);
     }
+    busy_ = restart && !creation_due_;
   }
-  if (dead()) {
-    host_.OnDead(*this);
-  } else if (backoff == core::Duration::zero()) {
-    BeginCreation();
-  } else {
-    AddRef();
-    core::Timer* timer = nullptr;
-    {
-      core::MutexLock lock(mutex_);
-      timer = &restart_state_->backoff;
-    }
-    host_.clock().Arm(*timer, core::SaturatingAdd(host_.clock().Now(), backoff));
-  }
+  if (!restart) return host_.OnDead(*this);
+  if (backoff <= core::Duration::zero()) return;
+  AddRef();
+  host_.clock().Arm(*backoff_timer, core::SaturatingAdd(host_.clock().Now(), backoff));
+  core::MutexLock lock(mutex_);
+  busy_ = false;
 }
 
 bool ActorCell::MayRestartLocked() {
@@ -288,62 +373,66 @@ bool ActorCell::MayRestartLocked() {
 }
 
 void ActorCell::Kill(bool no_restart) {
-  bool restart = false;
-  {
-    core::MutexLock lock(mutex_);
-    if (phase_ == Phase::kDead) return;
-    restart = !no_restart && phase_ != Phase::kEnding && MayRestartLocked();
-  }
-  BeginEnd(/*graceful=*/false, restart, MakeDeath(restart ? "was killed, and restarts" : "was killed"));
+  BeginEnd(From::kAnyPhase, /*graceful=*/false, !no_restart, "was killed", "was killed, and restarts");
 }
 
-void ActorCell::Stop(const std::string& why) { BeginEnd(/*graceful=*/true, /*restart=*/false, MakeDeath(why)); }
+void ActorCell::Stop(const std::string& why) {
+  BeginEnd(From::kAnyPhase, /*graceful=*/true, /*may_restart=*/false, why, why);
+}
 
 void ActorCell::Restart(const core::ErrorPtr& error) {
+  BeginEnd(From::kAlive, /*graceful=*/false, /*may_restart=*/true,
+           absl::StrCat("ended after an error, with no restart left: ", error->Describe()),
+           absl::StrCat("restarts after an error: ", error->Describe()));
+}
+
+void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::string& why,
+                         const std::string& why_restart) {
+  Doomed doomed;
+  std::vector<core::RecordHold> running;
+  core::ErrorPtr death;
   bool restart = false;
   {
     core::MutexLock lock(mutex_);
-    if (phase_ != Phase::kAlive) return;
-    restart = MayRestartLocked();
-  }
-  BeginEnd(
-      /*graceful=*/false, restart,
-      MakeDeath(absl::StrCat(restart ? "restarts after an error: " : "ended after an error, with no restart left: ",
-                             error->Describe())));
-}
-
-void ActorCell::BeginEnd(bool graceful, bool restart, const core::ErrorPtr& why) {
-  std::vector<core::Call*> queued;
-  std::vector<core::RecordHold> running;
-  std::vector<core::RecordHold> held;
-  {
-    core::MutexLock lock(mutex_);
-    if (phase_ == Phase::kDead) return;
+    if (phase_ == Phase::kDead || (from == From::kAlive && phase_ != Phase::kAlive)) return;
     if (phase_ == Phase::kEnding) {
-      // Under way already: a kill may still make it final and hard.
-      restart = restart && restart_;
+      // Under way already: this may still make it final and hard.
+      restart = may_restart && restart_;
       graceful = graceful && graceful_;
+    } else {
+      restart = may_restart && MayRestartLocked();
     }
     phase_ = Phase::kEnding;
     restart_ = restart;
     graceful_ = graceful;
-    death_ = why;
+    death = MakeDeath(restart ? why_restart : why);
+    if (!dead()) death_ = death;
     if (!graceful) {
       killed_.store(true, std::memory_order_release);
       for (core::Call* const call : running_) running.emplace_back(*call);
-      if (creation_) running.emplace_back(*creation_);
+      // One that is just being submitted is failed by the turn that ends the instance.
+      if (creation_ && (creation_ready_ || !busy_)) running.emplace_back(*creation_);
     }
     if (!restart) dead_.store(true, std::memory_order_release);
-    queued = TakeAllLocked();
-    if (held_ != nullptr) {
-      for (const auto& [call, one] : held_->by_call) held.emplace_back(one->call);
-    }
+    TakeAllLocked(doomed);
   }
   if (!restart) host_.OnEnding(*this);
-  for (core::RecordHold& call : held) static_cast<core::Call&>(*call).FailUnclaimed(why);
-  for (core::RecordHold& call : running) static_cast<core::Call&>(*call).Cancel(why);
-  FailCalls(queued, why);
+  for (core::RecordHold& call : running) static_cast<core::Call&>(*call).Cancel(death);
+  FailAll(doomed, death);
   ScheduleTurn();
+}
+
+void ActorCell::TakeAllLocked(Doomed& doomed) {
+  while (core::Call* const call = PopLocked()) doomed.queued.push_back(call);
+  if (held_ != nullptr) doomed.held = held_->InOrder();
+}
+
+void ActorCell::FailAll(Doomed& doomed, const core::ErrorPtr& why) {
+  for (core::RecordHold& call : doomed.held) static_cast<core::Call&>(*call).FailUnclaimed(why);
+  for (core::Call* const call : doomed.queued) {
+    call->FailUnclaimed(why);
+    call->DropHold();
+  }
 }
 
 // --- Calls.
@@ -351,31 +440,52 @@ void ActorCell::BeginEnd(bool graceful, bool restart, const core::ErrorPtr& why)
 absl::Status ActorCell::TakeRoom() {
   while (queued_.fetch_add(1, std::memory_order_relaxed) >= options_.mailbox_capacity) {
     queued_.fetch_sub(1, std::memory_order_relaxed);
+    std::vector<core::RecordHold> over;  // cancelled in the queue
+    core::RecordHold first;              // room comes when the next call begins: when this one ends
+    {
+      core::MutexLock lock(mutex_);
+      if (front_ == nullptr) TakeInboxLocked();
+      while (front_ != nullptr && static_cast<core::Call&>(*front_).ready()) {
+        core::Call& call = *PopLocked();
+        over.emplace_back(call);
+        call.DropHold();
+      }
+      if (!over.empty()) {
+        // There is room.
+      } else if (options_.max_concurrency == 1 && !running_.empty() && !running_.front()->ready()) {
+        first = core::RecordHold(*running_.front());
+      } else if (front_ != nullptr) {
+        first = core::RecordHold(static_cast<core::Call&>(*front_));
+      } else if (held_ != nullptr && !held_->by_call.empty()) {
+        first = std::move(held_->InOrder().front());
+      }
+    }
+    if (!over.empty()) continue;
     if (options_.mailbox_full == MailboxFull::kReject) {
       return core::MakeStatus(absl::StatusCode::kResourceExhausted, core::ErrorKind::kGeneric,
                               std::string(absl::StrCat("the mailbox of actor ", Name(), " is full: it holds ",
                                                        options_.mailbox_capacity, " calls")));
     }
-    // Room comes when the next call begins, which is when this one ends.
-    core::RecordHold first;
-    {
-      core::MutexLock lock(mutex_);
-      if (front_ == nullptr) TakeInboxLocked();
-      if (!running_.empty()) {
-        first = core::RecordHold(*running_.front());
-      } else if (front_ != nullptr) {
-        first = core::RecordHold(static_cast<core::Call&>(*front_));
-      } else if (creation_) {
-        first = core::RecordHold(*creation_);
-      } else if (held_ != nullptr && !held_->lanes.empty()) {
-        first = core::RecordHold(held_->lanes.begin()->second.front()->call);
-      }
+    if (!first || first->ready()) {  // somebody is about to put a call there, or to take one away
+      core::DrainDeferred();
+      std::this_thread::yield();
+      continue;
     }
-    if (!first) continue;
     absl::Status waited = host_.tasks().owner().waiting().WaitForRecord(*first, core::kNever);
     if (!waited.ok()) return waited;
   }
   return absl::OkStatus();
+}
+
+bool ActorCell::GiveRoomOnly() {
+  queued_.fetch_sub(1, std::memory_order_seq_cst);
+  if (handles_.load(std::memory_order_seq_cst) > 0 || options_.detached || dead()) return false;
+  core::Waiter* idle = Idle();
+  return inbox_.compare_exchange_strong(idle, nullptr, std::memory_order_seq_cst);
+}
+
+void ActorCell::GiveRoom() {
+  if (GiveRoomOnly()) ScheduleTurn();
 }
 
 core::ObjectRef ActorCell::Failed(task::CallPtr call, const core::ErrorPtr& why) {
@@ -386,34 +496,59 @@ core::ObjectRef ActorCell::Failed(task::CallPtr call, const core::ErrorPtr& why)
   return ref;
 }
 
-core::ObjectRef ActorCell::Submit(task::CallPtr submitted) {
-  core::Call& call = *submitted;
-  if (!dead()) {
-    if (absl::Status room = TakeRoom(); !room.ok()) {
-      return Failed(std::move(submitted), core::ErrorFromStatus(room, call.name()));
+core::ObjectRef ActorCell::Submit(task::CallPtr call) {
+  if (dead()) return Failed(std::move(call), Death());
+  if (absl::Status room = TakeRoom(); !room.ok()) {
+    const core::ErrorPtr error = core::ErrorFromStatus(room, call->name());
+    return Failed(std::move(call), error);
+  }
+  return SubmitInRoom(std::move(call));
+}
+
+core::ObjectRef ActorCell::Drain(std::vector<core::RecordHold>& held) {
+  static constexpr core::FunctionInfo kBarrier{"the end of the mailbox"};
+  {
+    core::MutexLock lock(mutex_);
+    if (held_ != nullptr) {
+      for (core::RecordHold& call : held_->InOrder()) held.push_back(std::move(call));
     }
   }
-  if (dead()) {
+  queued_.fetch_add(1, std::memory_order_relaxed);
+  return SubmitInRoom(task::MakeCall(owner_, kBarrier, [] {}));
+}
+
+core::ObjectRef ActorCell::SubmitInRoom(task::CallPtr submitted) {
+  core::Call& call = *submitted;
+  bool held = false;
+  bool unready = false;
+  if (call.has_refs()) call.VisitRefs([&](const core::ObjectRef& ref) { unready |= !ref.ready(); });
+  if (dead() || unready || held_calls_.load(std::memory_order_acquire) > 0) {
+    const CallerId caller = CurrentCaller();
     core::ErrorPtr death;
     {
       core::MutexLock lock(mutex_);
-      death = death_;
+      if (dead()) {
+        death = death_;
+      } else if (unready || (held_ != nullptr && held_->lanes.contains(caller))) {
+        HoldBack(call, caller);
+        held = true;
+      }
     }
-    return Failed(std::move(submitted), death);
+    if (death != nullptr) {
+      GiveRoom();
+      return Failed(std::move(submitted), death);
+    }
   }
-  bool unready = false;
-  if (call.has_refs()) call.VisitRefs([&](const core::ObjectRef& ref) { unready |= !ref.ready(); });
-  if (unready || held_calls_.load(std::memory_order_acquire) > 0) {
-    const CallerId caller = CurrentCaller();
-    core::MutexLock lock(mutex_);
-    if (unready || (held_ != nullptr && held_->lanes.contains(caller))) HoldBack(call, caller);
-  }
-  return host_.tasks().SubmitTo(*this, std::move(submitted));
+  if (held) return host_.tasks().SubmitTo(*this, std::move(submitted));
+  const core::Call* const outer = std::exchange(submitting, &call);
+  core::ObjectRef ref = host_.tasks().SubmitTo(*this, std::move(submitted));
+  if (std::exchange(submitting, outer) == ref.record()) GiveRoom();
+  return ref;
 }
 
 void ActorCell::HoldBack(core::Call& call, CallerId caller) {
   if (held_ == nullptr) held_ = std::make_unique<Held>();
-  auto* const held = new HeldCall(*this, call, caller);
+  auto* const held = new HeldCall(*this, call, caller, held_->numbers++);
   held_->lanes[caller].push_back(held);
   held_->by_call[&call] = held;
   held_calls_.fetch_add(1, std::memory_order_release);
@@ -422,31 +557,40 @@ void ActorCell::HoldBack(core::Call& call, CallerId caller) {
 
 bool ActorCell::Schedule(core::Runnable& work) {
   auto& call = static_cast<core::Call&>(work);
-  bool creation = false;
-  HeldCall* held = nullptr;
+  if (submitting == &call) {
+    submitting = nullptr;
+    if (Push(call)) ScheduleTurn();
+    return true;
+  }
+  AddRef();  // the call's own may go before this returns
+  bool turn = false;
+  bool is_creation = false;
+  bool is_held = false;
   CallerId caller = 0;
-  if (creation_call_.load(std::memory_order_acquire) == &call || held_calls_.load(std::memory_order_acquire) > 0) {
+  {
     core::MutexLock lock(mutex_);
     if (creation_ && &*creation_ == &call) {
-      creation = creation_ready_ = creation_queued_ = true;
+      is_creation = creation_ready_ = creation_queued_ = true;
+      turn = !busy_;
     } else if (held_ != nullptr) {
       if (const auto at = held_->by_call.find(&call); at != held_->by_call.end()) {
-        held = at->second;
-        held->ready = true;
-        caller = held->caller;
+        is_held = at->second->ready = true;
+        caller = at->second->caller;
       }
     }
   }
-  if (creation) {
-    ScheduleTurn();
-  } else if (held != nullptr) {
+  if (is_held) {
     ReleaseLane(caller);
-  } else if (Push(call)) {
+  } else if (!is_creation) {
+    call.DropHold();  // it ended while its last ref became ready, and gave its room back
+  } else if (turn) {
     ScheduleTurn();
   }
+  DropRef();
   return true;
 }
 
+// The caller has a ref to the cell.
 void ActorCell::ReleaseLane(CallerId caller) {
   bool turn = false;
   std::vector<HeldCall*> done;
@@ -455,15 +599,16 @@ void ActorCell::ReleaseLane(CallerId caller) {
     const auto lane = held_->lanes.find(caller);
     if (lane == held_->lanes.end()) return;
     std::deque<HeldCall*>& calls = lane->second;
+    std::uint32_t released = 0;
     while (!calls.empty() && (calls.front()->ready || calls.front()->sealed)) {
       HeldCall* const held = calls.front();
       calls.pop_front();
       held_->by_call.erase(&held->call);
-      held_calls_.fetch_sub(1, std::memory_order_release);
+      ++released;
       if (held->ready) {
         turn |= Push(held->call);  // under the lock: two who release one lane must not overtake each other
       } else {
-        queued_.fetch_sub(1, std::memory_order_relaxed);
+        turn |= GiveRoomOnly();
       }
       if (held->sealed || held->call.RemoveWaiter(*held)) {
         done.push_back(held);
@@ -472,23 +617,27 @@ void ActorCell::ReleaseLane(CallerId caller) {
       }
     }
     if (calls.empty()) held_->lanes.erase(lane);
+    held_calls_.fetch_sub(released, std::memory_order_release);  // last: then their caller's next call may go ahead
   }
   for (HeldCall* const held : done) delete held;
   if (turn) ScheduleTurn();
 }
 
 void ActorCell::OnHeldSealed(HeldCall& held) {
+  AddRef();
   bool released = false;
+  const CallerId caller = held.caller;
   {
     core::MutexLock lock(mutex_);
     released = held.released;
-    held.sealed = true;
+    held.sealed = true;  // from now on the lane may free it
   }
   if (released) {
     delete &held;
   } else {
-    ReleaseLane(held.caller);
+    ReleaseLane(caller);
   }
+  DropRef();
 }
 
 bool ActorCell::Push(core::Call& call) {
@@ -500,24 +649,17 @@ bool ActorCell::Push(core::Call& call) {
   return newest == Idle() || options_.max_concurrency > 1;
 }
 
+// When front_ is empty.
 void ActorCell::TakeInboxLocked() {
   core::Waiter* newest = inbox_.load(std::memory_order_acquire);
   if (newest == nullptr || newest == Idle()) return;
   newest = inbox_.exchange(nullptr, std::memory_order_acq_rel);
-  core::Waiter* oldest = nullptr;
   while (newest != nullptr) {
     core::Waiter* const next = newest->next;
-    newest->next = oldest;
-    oldest = newest;
+    newest->next = front_;
+    front_ = newest;
     newest = next;
   }
-  if (front_ == nullptr) {
-    front_ = oldest;
-    return;
-  }
-  core::Waiter* last = front_;
-  while (last->next != nullptr) last = last->next;
-  last->next = oldest;
 }
 
 core::Call* ActorCell::PopLocked() {
@@ -533,18 +675,9 @@ bool ActorCell::GoIdleLocked() {
   return inbox_.compare_exchange_strong(none, Idle(), std::memory_order_seq_cst) || none == Idle();
 }
 
-std::vector<core::Call*> ActorCell::TakeAllLocked() {
-  std::vector<core::Call*> calls;
-  TakeInboxLocked();
-  while (core::Call* const call = PopLocked()) calls.push_back(call);
-  return calls;
-}
-
-void ActorCell::FailCalls(const std::vector<core::Call*>& calls, const core::ErrorPtr& why) {
-  for (core::Call* const call : calls) {
-    call->FailUnclaimed(why);
-    call->DropHold();
-  }
+bool ActorCell::UnusedLocked() const {
+  return handles_.load(std::memory_order_seq_cst) == 0 && !options_.detached && running_.empty() &&
+         queued_.load(std::memory_order_seq_cst) == 0;
 }
 
 // --- Turns.
@@ -560,8 +693,27 @@ void ActorCell::RunScheduled() {
 }
 
 void ActorCell::DiscardScheduled() {
+  if (discards.nested >= Discards::kMostNested) {
+    discards.later.push_back(this);
+    return;
+  }
+  ++discards.nested;
+  Discard();
+  DropRef();
+  if (discards.nested == 1) {
+    while (!discards.later.empty()) {
+      ActorCell* const cell = discards.later.back();
+      discards.later.pop_back();
+      cell->Discard();
+      cell->DropRef();
+    }
+  }
+  --discards.nested;
+}
+
+void ActorCell::Discard() {
   // The executor has stopped: what is queued will never run. The instance goes now, or with the last one inside.
-  std::vector<core::Call*> calls;
+  Doomed doomed;
   bool end = false;
   core::ErrorPtr why = MakeDeath("ended: its runtime was shut down");
   {
@@ -569,32 +721,31 @@ void ActorCell::DiscardScheduled() {
     if (phase_ != Phase::kDead) {
       phase_ = Phase::kEnding;
       restart_ = false;
-      if (death_ == nullptr || !dead()) death_ = why;
+      if (!dead()) death_ = why;
       dead_.store(true, std::memory_order_release);
     }
     why = death_;
-    calls = TakeAllLocked();
-    GoIdleLocked();
+    do {
+      TakeAllLocked(doomed);
+    } while (!GoIdleLocked());
     if (phase_ == Phase::kEnding && running_.empty() && !busy_) end = busy_ = true;
   }
-  FailCalls(calls, why);
+  FailAll(doomed, why);
   if (end) EndInstance();
-  DropRef();
 }
 
 void ActorCell::RunTurn(const core::Call* until) {
   int ran = 0;
   bool enough = false;  // what is left is for another turn
   for (;;) {
-    enum class Do { kCall, kFail, kCreate, kEnd } what = Do::kCall;
+    enum class Do { kCall, kFail, kSubmit, kCreate, kEnd } what = Do::kCall;
     core::Call* call = nullptr;
     core::ErrorPtr death;
     bool another_turn = false;
     {
       core::MutexLock lock(mutex_);
       if (busy_) return;  // that turn goes on when it is done
-      if (phase_ == Phase::kAlive && handles_.load(std::memory_order_seq_cst) == 0 && !options_.detached &&
-          running_.empty() && queued_.load(std::memory_order_relaxed) == 0) {
+      if (phase_ == Phase::kAlive && UnusedLocked()) {
         phase_ = Phase::kEnding;
         graceful_ = true;
         restart_ = false;
@@ -603,10 +754,9 @@ void ActorCell::RunTurn(const core::Call* until) {
       }
       switch (phase_) {
         case Phase::kCreating:
-          if (!creation_ready_) return;  // the inbox stays taken; readiness schedules a turn
-          creation_ready_ = false;
+          if (!creation_due_ && !creation_ready_) return;  // the inbox stays taken; either schedules a turn
           busy_ = true;
-          what = Do::kCreate;
+          what = std::exchange(creation_due_, false) ? Do::kSubmit : Do::kCreate;
           break;
         case Phase::kEnding:
           if (!running_.empty()) return;  // the last one out ends it
@@ -616,7 +766,7 @@ void ActorCell::RunTurn(const core::Call* until) {
         case Phase::kAlive:
           if (static_cast<int>(running_.size()) >= options_.max_concurrency) return;
           if (enough) {
-            TakeInboxLocked();
+            if (front_ == nullptr) TakeInboxLocked();
             another_turn = front_ != nullptr;
           }
           if (another_turn) break;
@@ -624,7 +774,7 @@ void ActorCell::RunTurn(const core::Call* until) {
           if (call == nullptr) {
             if (!GoIdleLocked()) continue;
             // Somebody may have dropped the last handle before it could see that no turn is there.
-            if (handles_.load(std::memory_order_seq_cst) == 0 && !options_.detached && running_.empty()) {
+            if (UnusedLocked()) {
               core::Waiter* idle = Idle();
               if (inbox_.compare_exchange_strong(idle, nullptr, std::memory_order_seq_cst)) continue;
             }
@@ -649,6 +799,9 @@ void ActorCell::RunTurn(const core::Call* until) {
     if (another_turn) ScheduleTurn();
     if (another_turn && enough) return;
     switch (what) {
+      case Do::kSubmit:
+        RestartCreation();
+        continue;
       case Do::kCreate:
         RunCreation();
         continue;
@@ -656,7 +809,8 @@ void ActorCell::RunTurn(const core::Call* until) {
         EndInstance();
         continue;
       case Do::kFail:
-        FailCalls({call}, death);
+        call->FailUnclaimed(death);
+        call->DropHold();
         continue;
       case Do::kCall:
         RunCall(*call);
@@ -670,13 +824,14 @@ void ActorCell::RunCall(core::Call& call) {
   const Occupation outer = std::exchange(occupation, {this, &call});
   call.RunScheduled();
   occupation = outer;
+  if (options_.restart.restart_on != nullptr && call.has_error()) {
+    // While it is still inside: no other call enters before the restart.
+    const core::ErrorPtr error = call.error();
+    if (error->kind() == core::ErrorKind::kTask && options_.restart.restart_on(*error)) Restart(error);
+  }
   {
     core::MutexLock lock(mutex_);
     running_.erase(std::find(running_.begin(), running_.end(), &call));
-  }
-  if (options_.restart.restart_on != nullptr && call.has_error()) {
-    const core::ErrorPtr error = call.error();
-    if (error->kind() == core::ErrorKind::kTask && options_.restart.restart_on(*error)) Restart(error);
   }
   call.DropHold();
 }
@@ -684,6 +839,10 @@ void ActorCell::RunCall(core::Call& call) {
 core::Executor::InOrder ActorCell::RunInOrder(core::Runnable& work) {
   const auto& call = static_cast<core::Call&>(work);
   if (options_.max_concurrency > 1) return InOrder::kRefused;
+  if (held_calls_.load(std::memory_order_acquire) > 0) {
+    core::MutexLock lock(mutex_);
+    if (held_ != nullptr && held_->by_call.contains(&call)) return InOrder::kRefused;  // it needs nothing of the queue
+  }
   const core::RunningPlace place(host_.executor());
   if (!place.entered() || !host_.executor().Unschedule(*this)) return InOrder::kRefused;
   RunTurn(&call);
@@ -694,7 +853,7 @@ core::Executor::InOrder ActorCell::RunInOrder(core::Runnable& work) {
 void ActorCell::VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*)> visit) {
   const auto& call = static_cast<const core::Call&>(work);
   core::MutexLock lock(mutex_);
-  if (static_cast<int>(running_.size()) >= options_.max_concurrency) {
+  if (static_cast<int>(running_.size()) >= options_.max_concurrency || phase_ == Phase::kEnding) {
     for (core::Call* const running : running_) visit(running);
   }
   if (creation_ && &*creation_ != &call) visit(&*creation_);

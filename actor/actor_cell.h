@@ -81,11 +81,16 @@ class ActorCell final : public core::Executor, public core::Runnable {
   // Starts it: `creation` runs the factory and calls Install. `again` makes another such call, for restarts; it may be
   // empty when there are none.
   void Start(task::CallPtr creation, std::function<task::CallPtr()> again);
+  // Instead of Start, when there is no creation after all: it ends.
+  void Abandon(const std::string& why);
   // From inside `creation`: the instance it made.
   absl::Status Install(void* object);
 
   // Takes the call for its mailbox. Never fails: what goes wrong is the call's error.
   core::ObjectRef Submit(task::CallPtr call);
+  // A ref that is ready when what is in the mailbox now has begun, the calls held back excepted: those go to `held`.
+  // Needs no room.
+  core::ObjectRef Drain(std::vector<core::RecordHold>& held);
 
   // Ends the instance, past the queue: fails what runs and what is queued at once. With restarts left and not
   // `no_restart`, the factory runs again.
@@ -128,9 +133,11 @@ class ActorCell final : public core::Executor, public core::Runnable {
   struct HeldCall;  // one that waits for its refs, or behind one that does
   struct Held;
   struct Restarts;
-  struct CreationWaiter final : core::Waiter {
-    explicit CreationWaiter(ActorCell& cell);
-    ActorCell& cell;
+  struct CreationWaiter;
+  // What an end fails: calls in the mailbox, each with its queue's hold, and calls held back.
+  struct Doomed {
+    std::vector<core::Call*> queued;
+    std::vector<core::RecordHold> held;
   };
   ~ActorCell() override;
 
@@ -148,18 +155,28 @@ class ActorCell final : public core::Executor, public core::Runnable {
   bool GoIdleLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunCall(core::Call& call);
   void RunCreation();
-  void BeginCreation();
+  void RestartCreation();
+  void EndCreation(core::ErrorPtr failed);
   void SubmitCreation(task::CallPtr creation);
-  void OnCreationSealed();
+  void OnCreationSealed(const core::Record& creation);
+  void OnBackoffOver();
   void EndInstance();
+  void Discard();
   bool MayRestartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Everything that waits in the mailbox, each with its queue's hold.
-  std::vector<core::Call*> TakeAllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void BeginEnd(bool graceful, bool restart, const core::ErrorPtr& why);
+  // Whether nobody can call it any more, and nothing is left to do.
+  bool UnusedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeAllLocked(Doomed& doomed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FailAll(Doomed& doomed, const core::ErrorPtr& why);
+  enum class From : std::uint8_t { kAnyPhase, kAlive };
+  void BeginEnd(From from, bool graceful, bool may_restart, const std::string& why, const std::string& why_restart);
   core::ErrorPtr MakeDeath(const std::string& why) const;
+  core::ErrorPtr Death() const;
   core::ObjectRef Failed(task::CallPtr call, const core::ErrorPtr& why);
-  void FailCalls(const std::vector<core::Call*>& calls, const core::ErrorPtr& why);
+  core::ObjectRef SubmitInRoom(task::CallPtr call);
   absl::Status TakeRoom();
+  // Gives up room that a call took and did not use. The second form says whether a turn must be scheduled.
+  void GiveRoom();
+  [[nodiscard]] bool GiveRoomOnly();
   void HoldBack(core::Call& call, CallerId caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReleaseLane(CallerId caller);
   void OnHeldSealed(HeldCall& held);
@@ -178,15 +195,14 @@ class ActorCell final : public core::Executor, public core::Runnable {
   std::atomic<bool> dead_{false};
   std::atomic<bool> killed_{false};  // what runs is asked to end
   std::atomic<int> restarts_{0};
-  std::atomic<const core::Call*> creation_call_{nullptr};  // while there is one
-  CreationWaiter creation_waiter_;
   void* object_ = nullptr;  // written while no call is inside
 
   mutable core::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreating;
-  bool busy_ ABSL_GUARDED_BY(mutex_) = false;              // a turn makes or ends the instance
+  bool busy_ ABSL_GUARDED_BY(mutex_) = true;               // somebody starts, makes or ends the instance
   bool restart_ ABSL_GUARDED_BY(mutex_) = false;           // kEnding: towards another instance
   bool graceful_ ABSL_GUARDED_BY(mutex_) = false;          // kEnding: OnStop runs
+  bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;      // a restart's, to be submitted by a turn
   bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;    // its refs are, or it failed
   bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;   // the cell has its queue's hold
   core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;  // calls taken from the inbox, oldest first
@@ -195,7 +211,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Held> held_ ABSL_GUARDED_BY(mutex_);  // made when the first call is held back
   std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(mutex_);
-  std::function<task::CallPtr()> again_;  // set by Start
+  std::function<task::CallPtr()> again_;  // changed under mutex_; called by who is busy
 };
 
 }  // namespace rustyray::actor

@@ -7,6 +7,8 @@
 #include "actor/message.h"
 #include "core/error.h"
 #include "core/object_ref.h"
+#include "core/record.h"
+#include "core/waiting.h"
 #include "task/typed_call.h"
 
 namespace rustyray::actor {
@@ -130,13 +132,14 @@ void ActorSystem::Shutdown(core::Time deadline) {
   }
   std::vector<CellPtr> cells = Cells();
   // What is queued now is done once a call behind it is; new calls do not hold this up for longer.
-  static constexpr core::FunctionInfo kBarrier{"the end of the mailbox"};
   std::vector<core::ObjectRef> ends;
+  std::vector<core::RecordHold> held;
   if (clock_.Now() < deadline) {
     for (CellPtr& cell : cells) {
-      if (cell->queued() > 0) ends.push_back(cell->Submit(task::MakeCall(cell->call_owner(), kBarrier, [] {})));
+      if (cell->queued() > 0) ends.push_back(cell->Drain(held));
     }
   }
+  for (core::RecordHold& call : held) (void)tasks_.owner().waiting().WaitForRecord(*call, deadline);
   for (const core::ObjectRef& end : ends) (void)end.Wait(deadline);
   StopAll();
   if (clock_.Now() < deadline) return;

@@ -56,12 +56,22 @@ class ActorSystem final : private CellHost {
   absl::StatusOr<ActorRef<C>> SpawnAs(ActorOptions options, const core::FunctionInfo& info, C* (*factory)(P...),
                                       A&&... arguments) {
     const bool restarts = options.restart.max_restarts != 0;
+    constexpr bool kCopyable = (std::is_copy_constructible_v<std::decay_t<A>> && ...);
+    if (!kCopyable && restarts) {
+      return absl::InvalidArgumentError("an actor with restarts needs arguments that can be copied");
+    }
     absl::StatusOr<ActorCell*> cell = MakeCell(std::move(options), internal::kClassInfo<C>);
     if (!cell.ok()) return cell.status();
     ActorRef<C> ref(AnyActorRef::Adopt(*cell));
     using Create = internal::CreateCall<C, P...>;
     std::function<task::CallPtr()> again;
-    if constexpr ((std::is_copy_constructible_v<std::decay_t<A>> && ...)) {
+    struct Abandon {
+      ActorCell* cell;
+      ~Abandon() {
+        if (cell != nullptr) cell->Abandon("was never made: its arguments could not be copied");
+      }
+    } unless_started{*cell};
+    if constexpr (kCopyable) {
       if (restarts) {
         // Not counted: the cell itself holds this.
         again = [cell = *cell, &info, factory, kept = std::tuple<std::decay_t<A>...>(arguments...)] {
@@ -72,13 +82,10 @@ class ActorSystem final : private CellHost {
               kept);
         };
       }
-    } else if (restarts) {
-      ref = ActorRef<C>();
-      return absl::InvalidArgumentError("an actor with restarts needs arguments that can be copied");
     }
-    (*cell)->Start(task::MakeCall<Policy>((*cell)->call_owner(), info, Create{CellPtr(**cell), factory},
-                                          std::forward<A>(arguments)...),
-                   std::move(again));
+    task::CallPtr creation = task::MakeCall<Policy>((*cell)->call_owner(), info, Create{CellPtr(**cell), factory},
+                                                    std::forward<A>(arguments)...);
+    std::exchange(unless_started.cell, nullptr)->Start(std::move(creation), std::move(again));
     return ref;
   }
 

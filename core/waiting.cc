@@ -252,23 +252,24 @@ absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) 
   struct Step {
     std::size_t from;  // the step that led here
     std::string how;
+    bool must_end;  // not only be ready: a cancelled call that still runs is in the way
   };
   const std::uint32_t me = ThisThreadNumber();
   const std::string my_name = Named(*current_frame->call);
-  std::vector<Step> steps{{0, absl::StrCat(my_name, " waits for ", Named(awaited))}};
+  std::vector<Step> steps{{0, absl::StrCat(my_name, " waits for ", Named(awaited)), false}};
   std::unordered_map<const Record*, bool> seen;
   std::vector<Record*> visited{&awaited};
   seen[&awaited] = true;
   kept.emplace_back(awaited);
   for (std::size_t at = 0; at < visited.size(); ++at) {
     Record& record = *visited[at];
-    if (record.ready() || !record.is_call()) continue;
+    if (!record.is_call() || (record.ready() && !steps[at].must_end)) continue;
     Call& call = static_cast<Call&>(record);
-    const auto follow = [&](Record& to, std::string how) {
+    const auto follow = [&](Record& to, std::string how, bool must_end = false) {
       if (!seen.emplace(&to, true).second) return;
       visited.push_back(&to);
       kept.emplace_back(to);
-      steps.push_back({at, std::move(how)});
+      steps.push_back({at, std::move(how), must_end});
     };
     if (!call.claimed()) {
       std::vector<RecordHold> unready;
@@ -279,7 +280,7 @@ absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) 
       }
       if (call.executor() != nullptr) {
         call.executor()->VisitBlockers(call, [&](Record* blocker) {
-          follow(*blocker, absl::StrCat(Named(call), " needs the end of ", Named(*blocker)));
+          follow(*blocker, absl::StrCat(Named(call), " needs the end of ", Named(*blocker)), /*must_end=*/true);
         });
       }
       continue;
