@@ -273,6 +273,35 @@ void PrintDay(const Day& day) {
               day.refused, day.kills, day.replaced);
 }
 
+// Stops at the first day with a problem, and says which.
+bool RunDays(std::uint64_t first_seed, std::uint64_t seeds) {
+  Day total;
+  for (std::uint64_t seed = first_seed; seed - first_seed < seeds; ++seed) {
+    Day day;
+    try {
+      day = RunDay(seed);
+    } catch (const ray::RayException& error) {
+      day.problem = error.what();
+    }
+    if (!day.problem.empty()) {
+      std::printf("seed %llu: %s\nagain: bank --first-seed=%llu\n", static_cast<unsigned long long>(seed),
+                  day.problem.c_str(), static_cast<unsigned long long>(seed));
+      return false;
+    }
+    if (seeds == 1) PrintDay(day);
+    total.done += day.done;
+    total.refused += day.refused;
+    total.kills += day.kills;
+    total.replaced += day.replaced;
+  }
+  if (seeds != 1) {
+    std::printf("%llu seeds: %d transfers done, %d refused; %d kills, %d accounts replaced\n",
+                static_cast<unsigned long long>(seeds), total.done, total.refused, total.kills, total.replaced);
+  }
+  std::printf("money conserved\n");
+  return true;
+}
+
 // The number of a flag such as --seeds=N.
 bool ReadFlag(std::string_view argument, std::string_view name, std::uint64_t& value) {
   if (argument.substr(0, name.size()) != name) return false;
@@ -293,29 +322,7 @@ int main(int argc, char** argv) {
     }
   }
   ray::Init();
-  Day total;
-  for (std::uint64_t seed = first_seed; seed - first_seed < seeds; ++seed) {
-    Day day;
-    try {
-      day = RunDay(seed);
-    } catch (const ray::RayException& error) {
-      day.problem = error.what();
-    }
-    if (seeds == 1 && day.problem.empty()) PrintDay(day);
-    if (!day.problem.empty()) {
-      std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), day.problem.c_str());
-      std::printf("again: bank --first-seed=%llu\n", static_cast<unsigned long long>(seed));
-      return 1;
-    }
-    total.done += day.done;
-    total.refused += day.refused;
-    total.kills += day.kills;
-    total.replaced += day.replaced;
-  }
-  if (seeds != 1) {
-    std::printf("%llu seeds: %d transfers done, %d refused; %d kills, %d accounts replaced\n",
-                static_cast<unsigned long long>(seeds), total.done, total.refused, total.kills, total.replaced);
-  }
-  std::printf("money conserved\n");
+  const bool conserved = RunDays(first_seed, seeds);
   ray::Shutdown();
+  return conserved ? 0 : 1;
 }

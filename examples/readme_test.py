@@ -2,9 +2,11 @@
 """Holds the documents against the code.
 
 Usage: readme_test.py README.md DOCUMENT... SOURCE PROGRAM. The README quotes SOURCE, what PROGRAM prints and the layer
-diagram; each relative link of the documents leads to a file or folder, and each label of ours to a target.
+diagram; each other C++ block of the documents stands in the source of an example; each relative link of the documents
+leads to a file or folder, and each label of ours to a target.
 """
 
+import glob
 import os
 import re
 import subprocess
@@ -13,6 +15,10 @@ import sys
 BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)')
 LABEL = re.compile(r'(?:@rustyray)?//([a-z_/]*)(?::([a-z_.]+))?')
+
+
+def without_indents(text):
+    return '\n'.join(line.strip() for line in text.splitlines())
 
 
 def main():
@@ -39,10 +45,20 @@ def main():
     if ('text', diagram + '\n') not in blocks:
         problems.append(f'README.md does not quote the layer diagram: {diagram}')
 
+    # All of them are built: these by //examples, the workspace's by checks/consumer.sh.
+    examples = []
+    for pattern in ('examples/*.cc', 'examples/consumer_workspace/*.cc'):
+        for path in glob.glob(os.path.join(root, pattern)):
+            with open(path, encoding='utf-8') as file:
+                examples.append(without_indents(file.read()) + '\n')
+
     for document in documents:
         name = os.path.relpath(document, root)
         with open(document, encoding='utf-8') as file:
             text = file.read()
+        for language, block in BLOCK.findall(text):
+            if language == 'cpp' and not any(without_indents(block) + '\n' in example for example in examples):
+                problems.append(f'{name}: no example has this:\n{block}')
         for link in LINK.findall(text):
             target = link.split('#')[0]
             if re.match(r'[a-z]+:', link) or not target:
