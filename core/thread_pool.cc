@@ -474,7 +474,11 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   bool RegainPlace(Slot& slot) {
     lent_.fetch_sub(1, std::memory_order_relaxed);
     if (TryTakePlace()) return true;
-    slot.NextRun(false);
+    if (!slot.NextRun(false)) {
+      // The monitor lent what was not there any more, for a thread that stood still right here.
+      lent_.fetch_sub(1, std::memory_order_relaxed);
+      free_places_.fetch_sub(1, std::memory_order_seq_cst);
+    }
     return false;
   }
 

@@ -109,13 +109,24 @@ void AtExit() {
   if (process.initialized_by == getpid()) (void)End(process);
 }
 
-void BeforeFork() ABSL_NO_THREAD_SAFETY_ANALYSIS { Process::Get().mutex.Lock(); }
-void InParent() ABSL_NO_THREAD_SAFETY_ANALYSIS { Process::Get().mutex.Unlock(); }
+// No lock of ours may be held by another thread in the child, where that thread is not.
+void BeforeFork() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Process& process = Process::Get();
+  process.mutex.Lock();
+  process.job_mutex.Lock();
+  process.uses_mutex.Lock();
+}
+void InParent() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Process& process = Process::Get();
+  process.uses_mutex.Unlock();
+  process.job_mutex.Unlock();
+  process.mutex.Unlock();
+}
 void InChild() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Process& process = Process::Get();
   if (current_runtime.exchange(nullptr) != nullptr) process.forked.store(true);
   if (process.runtime != nullptr) process.kept.push_back(std::move(process.runtime));  // its threads are not here
-  process.mutex.Unlock();
+  InParent();
 }
 
 void InstallHooks(Process& process) ABSL_EXCLUSIVE_LOCKS_REQUIRED(process.mutex) {
