@@ -69,9 +69,10 @@ struct ActorCell::HeldCall final : core::Waiter {
   core::Call& call;
   const CallerId caller;
   const std::uint64_t number;
-  bool ready = false;     // its refs are
-  bool sealed = false;    // it will never run
-  bool released = false;  // the lane is done with it
+  bool submitted = false;  // before that nobody but the submitter may touch the call
+  bool ready = false;      // its refs are
+  bool sealed = false;     // it will never run
+  bool released = false;   // the lane is done with it
 };
 
 struct ActorCell::Held {
@@ -82,7 +83,9 @@ struct ActorCell::Held {
   // Oldest first, whatever their addresses: schedules can be replayed.
   std::vector<core::RecordHold> InOrder() const {
     std::vector<HeldCall*> calls;
-    for (const auto& [call, held] : by_call) calls.push_back(held);
+    for (const auto& [call, held] : by_call) {
+      if (held->submitted) calls.push_back(held);
+    }
     std::sort(calls.begin(), calls.end(), [](HeldCall* a, HeldCall* b) { return a->number < b->number; });
     std::vector<core::RecordHold> holds;
     for (HeldCall* const held : calls) holds.emplace_back(held->call);
@@ -456,8 +459,9 @@ absl::Status ActorCell::TakeRoom() {
         first = core::RecordHold(*running_.front());
       } else if (front_ != nullptr) {
         first = core::RecordHold(static_cast<core::Call&>(*front_));
-      } else if (held_ != nullptr && !held_->by_call.empty()) {
-        first = std::move(held_->InOrder().front());
+      } else if (held_ != nullptr) {
+        std::vector<core::RecordHold> calls = held_->InOrder();
+        if (!calls.empty()) first = std::move(calls.front());
       }
     }
     if (!over.empty()) continue;
@@ -539,7 +543,17 @@ core::ObjectRef ActorCell::SubmitInRoom(task::CallPtr submitted) {
       return Failed(std::move(submitted), death);
     }
   }
-  if (held) return host_.tasks().SubmitTo(*this, std::move(submitted));
+  if (held) {
+    core::ObjectRef ref = host_.tasks().SubmitTo(*this, std::move(submitted));
+    core::ErrorPtr death;
+    {
+      core::MutexLock lock(mutex_);
+      if (const auto at = held_->by_call.find(&call); at != held_->by_call.end()) at->second->submitted = true;
+      if (dead()) death = death_;  // the end came meanwhile, and passed the call by
+    }
+    if (death != nullptr) call.FailUnclaimed(death);
+    return ref;
+  }
   const core::Call* const outer = std::exchange(submitting, &call);
   core::ObjectRef ref = host_.tasks().SubmitTo(*this, std::move(submitted));
   if (std::exchange(submitting, outer) == ref.record()) GiveRoom();
@@ -860,7 +874,7 @@ void ActorCell::VisitBlockers(const core::Runnable& work, absl::FunctionRef<void
   if (held_ == nullptr) return;
   if (const auto held = held_->by_call.find(&call); held != held_->by_call.end()) {
     HeldCall* const first = held_->lanes[held->second->caller].front();
-    if (first != held->second) visit(&first->call);
+    if (first != held->second && first->submitted) visit(&first->call);
   }
 }
 
