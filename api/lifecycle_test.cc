@@ -180,6 +180,24 @@ TEST(Lifecycle, AnEngineThatIsNotThereIsAnErrorThatNamesIt) {
   EXPECT_FALSE(ray::IsInitialized());
 }
 
+struct Stays {
+  static Stays* Create() { return new Stays; }
+  int One() { return 1; }
+};
+RAY_REMOTE(Stays::Create, &Stays::One);
+
+TEST(Lifecycle, LeavingMainWithoutShutdownIsCleanWhileActorsLive) {
+  const auto leave = [] {
+    ray::Init();
+    for (int i = 0; i < 20; ++i) {
+      auto stays = ray::Actor(Stays::Create).SetLifetime(ray::ActorLifetime::DETACHED).Remote();
+      ray::Get(stays.Task(&Stays::One).Remote());
+    }
+    std::exit(7);
+  };
+  EXPECT_EXIT(leave(), ::testing::ExitedWithCode(7), "");
+}
+
 TEST(Lifecycle, LeavingMainWithoutShutdownIsClean) {
   const auto leave = [] {
     ray::Init();

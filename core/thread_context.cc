@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/mutex.h"
@@ -44,31 +45,43 @@ struct ParkerPool {
   }
 };
 
-struct PooledParker {
-  PooledParker() {
+Parker* TakeParker() {
+  ParkerPool& pool = ParkerPool::Get();
+  MutexLock lock(pool.mutex);
+  if (pool.free.empty()) {
+    pool.all.push_back(std::make_unique<Parker>());
+    return pool.all.back().get();
+  }
+  Parker* const parker = pool.free.back();
+  pool.free.pop_back();
+  return parker;
+}
+
+thread_local constinit Parker* this_thread_parker = nullptr;
+thread_local constinit bool thread_is_ending = false;
+
+// Gives the parker back when the thread ends. Who parks even later, in a destructor or an exit handler, takes another,
+// which is not given back: two threads on one parker would lose wake-ups.
+struct GiveParkerBack {
+  ~GiveParkerBack() {
+    thread_is_ending = true;
     ParkerPool& pool = ParkerPool::Get();
     MutexLock lock(pool.mutex);
-    if (pool.free.empty()) {
-      pool.all.push_back(std::make_unique<Parker>());
-      parker = pool.all.back().get();
-    } else {
-      parker = pool.free.back();
-      pool.free.pop_back();
-    }
+    pool.free.push_back(std::exchange(this_thread_parker, nullptr));
   }
-  ~PooledParker() {
-    ParkerPool& pool = ParkerPool::Get();
-    MutexLock lock(pool.mutex);
-    pool.free.push_back(parker);
-  }
-  Parker* parker;
 };
 
 }  // namespace
 
 Parker& ThisThreadParker() {
-  thread_local PooledParker pooled;
-  return *pooled.parker;
+  if (this_thread_parker != nullptr) [[likely]]
+    return *this_thread_parker;
+  this_thread_parker = TakeParker();
+  if (!thread_is_ending) {
+    static thread_local GiveParkerBack at_end;
+    (void)at_end;
+  }
+  return *this_thread_parker;
 }
 
 std::size_t StackLeft() {

@@ -132,9 +132,11 @@ struct ThreadSlots {
 
 thread_local constinit std::uint64_t last_pool = 0;
 thread_local constinit Slot* last_slot = nullptr;
+thread_local constinit bool thread_slots_gone = false;
 thread_local ThreadSlots thread_slots;
 
 ThreadSlots::~ThreadSlots() {
+  thread_slots_gone = true;
   last_pool = 0;
   for (Entry& entry : entries) entry.table->Release(entry.slot);
 }
@@ -281,6 +283,14 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   Slot& FindSlot() {
     Slot* slot = nullptr;
+    if (thread_slots_gone) {
+      // At exit, from handlers that run after the destructors of this thread's objects: nobody will give it back.
+      slot = slots_->Acquire();
+      slot->worker = false;
+      last_pool = id_;
+      last_slot = slot;
+      return *slot;
+    }
     std::vector<ThreadSlots::Entry>& entries = thread_slots.entries;
     for (std::size_t i = 0; i < entries.size();) {
       if (entries[i].pool == id_) slot = entries[i].slot;

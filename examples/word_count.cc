@@ -3,6 +3,7 @@
 //
 // Memory: a piece and its counts, which take no more than the piece, are in the store until they are merged. So pieces
 // are put only while all that are in flight, and their counts, fit under the store's limit.
+#include <malloc.h>
 #include <ray/api.h>
 #include <unistd.h>
 
@@ -242,6 +243,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "word_count: BUILD_WORKING_DIRECTORY=%s: %s\n", folder, std::strerror(errno));
     return 1;
   }
+  // Pieces come and go, all of about one size. Their pages are kept for the next ones: a page fault is dearer than the
+  // copy into it. In flight there are never more than the store's limit allows, so that is all that is kept.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {
     return Run(*options, argc, argv);
   } catch (const std::exception& error) {
