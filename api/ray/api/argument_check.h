@@ -21,7 +21,8 @@ struct ArgumentCheck<std::tuple<P...>> {
   static int FirstEmptyRef(const A&... arguments) {
     int position = 0;
     int empty = 0;
-    [[maybe_unused]] const auto look = [&]<class Parameter, class Argument>(std::type_identity<Parameter>, const Argument& argument) {
+    [[maybe_unused]] const auto look = [&]<class Parameter, class Argument>(std::type_identity<Parameter>,
+                                                                            const Argument& argument) {
       ++position;
       if constexpr (kIsObjectRef<Argument> && !kIsObjectRef<std::remove_cvref_t<Parameter>>) {
         if (!argument && empty == 0) empty = position;
