@@ -195,6 +195,7 @@ TEST(Lifecycle, LeavingMainWithoutShutdownIsCleanWhileActorsLive) {
     }
     std::exit(7);
   };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a fresh process: a fork of one with threads may start none
   EXPECT_EXIT(leave(), ::testing::ExitedWithCode(7), "");
 }
 
@@ -204,6 +205,7 @@ TEST(Lifecycle, LeavingMainWithoutShutdownIsClean) {
     for (int i = 0; i < 100; ++i) ray::Task(Echo).Remote(i);
     std::exit(7);
   };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a fresh process: a fork of one with threads may start none
   EXPECT_EXIT(leave(), ::testing::ExitedWithCode(7), "");
 }
 
