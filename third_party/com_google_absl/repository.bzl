@@ -84,11 +84,32 @@ ABSL_TARGETS = {
     "utility": {"utility": ""},
 }
 
-_TARGET = """
+_HEADERS = """
 cc_library(
     name = "{name}",
     linkopts = {linkopts},
     deps = {deps},
+)
+"""
+
+# Headers need every library that they may call into, a program only those that it calls: where all objects come together
+# in one link, the linker finds out which. With --dynamic_mode=default the objects of a cc_test lie in shared libraries,
+# which Bazel links without their dependencies, and gold does not look into those for what is needed: then all are.
+_LIBRARY = """
+cc_library(
+    name = "{name}",
+    linkopts = select({{
+        "//internal:static_links": ["-Wl,--push-state,--as-needed"],
+        "//conditions:default": ["-Wl,--push-state,--no-as-needed"],
+    }}) + {linkopts} + ["-Wl,--pop-state"],
+    deps = {deps},
+)
+"""
+
+_STATIC_LINKS = """
+config_setting(
+    name = "static_links",
+    values = {"dynamic_mode": "off"},
 )
 """
 
@@ -101,21 +122,21 @@ def _pkg_config_directory(rctx):
          rctx.name)
 
 def _read_module(rctx, path):
-    """The linkopts and the required modules in a pkg-config file."""
+    """What a pkg-config file holds: the template of its target, linkopts, required modules."""
+    template = _HEADERS
     linkopts = []
     requires = []
     for line in rctx.read(path).split("\n"):
         if line.startswith("Libs:"):
             for word in line[len("Libs:"):].split(" "):
                 if word.startswith("-labsl_"):
-                    # Headers need every library they may call into, a program only those it calls.
-                    linkopts += ["-Wl,--push-state,--as-needed", word, "-Wl,--pop-state"]
-                elif word and not word.startswith("-L"):
+                    template = _LIBRARY
+                if word and not word.startswith("-L"):
                     linkopts.append(word)
         elif line.startswith("Requires:"):
             for requirement in line[len("Requires:"):].split(","):
                 requires.append(requirement.strip().split(" ")[0])
-    return linkopts, [module for module in requires if module]
+    return template, linkopts, [module for module in requires if module]
 
 def _absl_repository_impl(rctx):
     require_system_files(rctx, {"/usr/include/absl/base/config.h": "libabsl-dev"})
@@ -143,9 +164,11 @@ def _absl_repository_impl(rctx):
     for package, targets in packages.items():
         visibility = "//absl:__subpackages__" if package == "internal" else "//visibility:public"
         text = "package(default_visibility = [\"%s\"])\n" % visibility
+        if package == "internal":
+            text += _STATIC_LINKS
         for name, module in targets.items():
-            linkopts, requires = modules[module]
-            text += _TARGET.format(
+            template, linkopts, requires = modules[module]
+            text += template.format(
                 name = name,
                 linkopts = repr(linkopts),
                 deps = repr([labels[required] for required in requires if required in labels]),
