@@ -138,8 +138,8 @@ def write(path, text):
 def report(flags, rounds):
     judged = [compare_rows.judge(row, rounds) for row in flags.rows]
     about = machine()
-    caption = '%s, %d processors, %s; medians of %d rounds' % (about['processor'], about['processors'], about['date'],
-                                                              len(rounds))
+    caption = '%s, %d processors, %s; medians of %d round%s' % (about['processor'], about['processors'], about['date'],
+                                                              len(rounds), 's' if len(rounds) != 1 else '')
     print(compare_rows.text_table(judged))
     print(caption)
     for kind, goals in (('met', [one for one in judged if one.met is True]),

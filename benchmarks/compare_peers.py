@@ -96,17 +96,17 @@ class Peers:
 
     # --- Building.
 
-    def _built(self, name, sources, flags, libraries):
-        """The program built from `sources`, which were built before unless they or the flags changed."""
+    def _built(self, name, sources, flags, libraries, suffix=''):
+        """The program built from `sources`, which was built before unless they or the flags changed."""
         digest = hashlib.sha256(' '.join(flags + libraries).encode())
         for source in sources:
             with open(os.path.join(self.root, source), 'rb') as file:
                 digest.update(file.read())
-        target = os.path.join(self.folder, 'bin', name + '-' + digest.hexdigest()[:16])
+        target = os.path.join(self.folder, 'bin', name + '-' + digest.hexdigest()[:16] + suffix)
         if not os.path.exists(target):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             # By way of another name: a build that is interrupted leaves nothing that looks built.
-            self._do(['g++'] + OPTIMISED + flags + ['-I' + self.root, '-I' + os.path.join(self.root, 'benchmarks')] +
+            self._do(['g++'] + OPTIMISED + flags + ['-iquote', os.path.join(self.root, 'benchmarks')] +
                      [os.path.join(self.root, sources[0]), '-o', target + '.tmp'] + libraries + ['-lpthread'])
             os.rename(target + '.tmp', target)
         return target
@@ -129,8 +129,14 @@ class Peers:
                'RAY_ADDRESS': None}
         if name == 'ray':
             return [program, 'local'], env
-        shared = self._built('ray_functions', sources, flags + ['-fPIC', '-shared'], libraries)
+        # Workers look for functions in files of this name only.
+        shared = self._built('ray_functions', sources, flags + ['-fPIC', '-shared'], libraries, suffix='.so')
         return [program, '--ray_code_search_path=' + shared], env
+
+
+def _left_behind(name, env):
+    # Not done here: it would stop every cluster of the machine.
+    return '\nIts cluster may still run: %s/ray stop' % env['PATH'].split(os.pathsep)[0] if name == 'cluster' else ''
 
 
 def run(name, command, env, log):
@@ -145,9 +151,10 @@ def run(name, command, env, log):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise Problem('%s did not end within %d s; see %s' % (name, RUN_SECONDS, log)) from None
+                raise Problem('%s did not end within %d s; see %s%s' %
+                              (name, RUN_SECONDS, log, _left_behind(name, env))) from None
             raise
         errors.write(output)
     if process.returncode != 0:
-        raise Problem('%s ended with %d; see %s' % (name, process.returncode, log))
+        raise Problem('%s ended with %d; see %s%s' % (name, process.returncode, log, _left_behind(name, env)))
     return output
