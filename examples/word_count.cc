@@ -1,5 +1,5 @@
 // Counts the words of files and folders: the driver reads pieces and puts them into the object store, tasks count them
-// by reference, and the driver merges the counts as they arrive. See --help.
+// by reference, and an actor merges the counts as they arrive. See --help.
 //
 // Memory: a piece and its counts, which take no more than the piece, are in the store until they are merged. So pieces
 // are put only while all that are in flight, and their counts, fit under the store's limit.
@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -28,9 +29,24 @@
 
 using word_count::CountPiece;
 
-RAY_REMOTE(CountPiece);
-
 namespace {
+
+// The actor: all counts so far.
+class Merger {
+ public:
+  static Merger* Create() { return new Merger; }
+  void Merge(const std::string& counts) { totals_.Merge(counts); }
+  // After the last: what they come to.
+  word_count::WordTotals Finish() {
+    totals_.Finish();
+    return std::move(totals_);
+  }
+
+ private:
+  word_count::WordTotals totals_;
+};
+
+RAY_REMOTE(CountPiece, Merger::Create, &Merger::Merge, &Merger::Finish);
 
 using Clock = std::chrono::steady_clock;
 
@@ -95,49 +111,56 @@ class ProgressBar {
   Clock::time_point last_ = start_;
 };
 
-// Pieces being counted, and what has been counted.
+// Pieces being counted, and those whose counts are being merged.
 class Count {
  public:
   explicit Count(const Plan& plan) : plan_(plan) {}
 
   // Waits for room for `piece`.
   void Add(std::string piece) {
-    while (in_flight_.size() >= plan_.pieces_in_flight) MergeSome();
+    while (in_flight() >= plan_.pieces_in_flight) MakeRoom();
     for (;;) {
       auto ref = ray::TryPut(std::move(piece));
       if (ref.ok()) {
-        in_flight_.push_back(ray::Task(CountPiece).Remote(*std::move(ref), tasks_++));
+        counting_.push_back(ray::Task(CountPiece).Remote(*std::move(ref), tasks_++));
         return;
       }
       // The piece is back in `piece`. Each merge makes room; with nothing to merge there is no hope.
-      if (!absl::IsResourceExhausted(ref.status()) || in_flight_.empty()) {
+      if (!absl::IsResourceExhausted(ref.status()) || in_flight() == 0) {
         throw ray::RayException(std::string(ref.status().message()));
       }
-      MergeSome();
+      MakeRoom();
     }
   }
 
-  void Finish() {
-    while (!in_flight_.empty()) MergeSome();
-    totals_.Finish();
+  // After the last piece: all counts. The actor's own, not copied.
+  std::shared_ptr<const word_count::WordTotals> Finish() {
+    while (in_flight() != 0) MakeRoom();
+    return ray::View(merger_.Task(&Merger::Finish).Remote());
   }
 
   std::uint64_t tasks() const { return tasks_; }
-  const word_count::WordTotals& totals() const { return totals_; }
 
  private:
-  // Waits for some of the counts, merges those that are there, and so gives their room back.
-  void MergeSome() {
-    const int some = static_cast<int>(std::max<std::size_t>(in_flight_.size() / 4, 1));
-    ray::WaitResult<std::string> counts = ray::Wait(in_flight_, some, -1);
-    in_flight_.assign(counts.unready.begin(), counts.unready.end());
-    for (const ray::ObjectRef<std::string>& count : counts.ready) totals_.Merge(*ray::View(count));
+  std::size_t in_flight() const { return counting_.size() + merging_.size(); }
+
+  // Waits for some of the counts, and gives those that are there to the actor. Their room is back once they are merged.
+  void MakeRoom() {
+    if (!counting_.empty()) {
+      const int some = static_cast<int>(std::max<std::size_t>(counting_.size() / 4, 1));
+      ray::WaitResult<std::string> counts = ray::Wait(counting_, some, -1);
+      counting_.assign(counts.unready.begin(), counts.unready.end());
+      for (const auto& count : counts.ready) merging_.push_back(merger_.Task(&Merger::Merge).Remote(count));
+    }
+    for (const ray::ObjectRef<void>& merge : merging_) ray::Get(merge);
+    merging_.clear();
   }
 
   const Plan plan_;
-  std::vector<ray::ObjectRef<std::string>> in_flight_;
+  ray::ActorHandle<Merger> merger_ = ray::Actor(Merger::Create).Remote();
+  std::vector<ray::ObjectRef<std::string>> counting_;
+  std::vector<ray::ObjectRef<void>> merging_;
   std::uint64_t tasks_ = 0;
-  word_count::WordTotals totals_;
 };
 
 void PrintTable(const word_count::WordTotals& totals, std::size_t top) {
@@ -200,6 +223,7 @@ int Run(const word_count::Options& options, int argc, char** argv) {
   const Plan plan = MakePlan(options);
   word_count::Input input(std::move(files), complaints);
   Count count(plan);
+  std::shared_ptr<const word_count::WordTotals> totals;
   {
     ProgressBar progress(total_bytes);
     for (;;) {
@@ -210,19 +234,18 @@ int Run(const word_count::Options& options, int argc, char** argv) {
       count.Add(std::move(piece));
       progress.Show(input.bytes());
     }
-    count.Finish();
+    totals = count.Finish();
   }
   const double seconds = SecondsSince(start);
   const std::size_t peak_bytes = ray::GetStoreStatistics().peak_bytes;
   ray::Shutdown();
 
-  const word_count::WordTotals& totals = count.totals();
-  PrintTable(totals, options.top);
+  PrintTable(*totals, options.top);
   std::printf("%zu files, %zu bytes, %zu words (%zu different) in %.3f s: %.1f MB/s, %zu tasks, peak store %zu bytes\n",
               static_cast<std::size_t>(input.files()), static_cast<std::size_t>(input.bytes()),
-              static_cast<std::size_t>(totals.words()), totals.different_words(), seconds,
+              static_cast<std::size_t>(totals->words()), totals->different_words(), seconds,
               static_cast<double>(input.bytes()) / 1e6 / seconds, static_cast<std::size_t>(count.tasks()), peak_bytes);
-  if (output != nullptr && !WriteAll(totals, output)) complaints.Add(options.output, errno);
+  if (output != nullptr && !WriteAll(*totals, output)) complaints.Add(options.output, errno);
   return complaints.count() == 0 ? 0 : 1;
 }
 
@@ -247,6 +270,9 @@ int main(int argc, char** argv) {
   // copy into it. In flight there are never more than the store's limit allows, so that is all that is kept.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  // Each arena of the allocator keeps pages of its own, and merges run on any thread: no more of them than threads that
+  // count, but two, so that the driver is not in the way of one that counts.
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max<std::size_t>(MakePlan(*options).threads, 2)));
   try {
     return Run(*options, argc, argv);
   } catch (const std::exception& error) {
