@@ -35,6 +35,7 @@ namespace internal {
 
 template <class C, class Method, class R, class... P>
 struct MethodCall {
+  static constexpr bool kMayRunAgain = true;
   CellPtr cell;
   Method method;
   R operator()(P... arguments) const {

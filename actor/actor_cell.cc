@@ -331,12 +331,14 @@ void ActorCell::EndInstance() {
   }
   core::Duration backoff = core::Duration::zero();
   std::function<task::CallPtr()> again;  // freed after the lock
+  Doomed doomed;
   bool restart = false;
   {
     core::MutexLock lock(mutex_);
     restart = restart_;
     if (restart) {
       phase_ = Phase::kCreating;
+      RequeueLocked();
       killed_.store(false, std::memory_order_release);
       restarts_.fetch_add(1, std::memory_order_relaxed);
       backoff = restart_state_->next_backoff;
@@ -347,9 +349,11 @@ void ActorCell::EndInstance() {
     } else {
       phase_ = Phase::kDead;
       again.swap(again_);
+      doomed.queued.swap(retried_);
     }
     busy_ = restart && !creation_due_;
   }
+  FailAll(doomed, death);
   if (!restart) return host_.OnDead(*this);
   if (backoff <= core::Duration::zero()) return;
   AddRef();
@@ -393,6 +397,7 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
                          const std::string& why_restart) {
   Doomed doomed;
   std::vector<core::RecordHold> running;
+  std::vector<core::RunChildren> children;  // of void runs
   core::ErrorPtr death;
   bool restart = false;
   {
@@ -412,20 +417,48 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
     if (!dead()) death_ = death;
     if (!graceful) {
       killed_.store(true, std::memory_order_release);
-      for (core::Call* const call : running_) running.emplace_back(*call);
+      for (core::Call* const call : running_) {
+        if (restart && IsRetriedLocked(*call)) continue;
+        if (restart && call->VoidRun()) {
+          retried_.push_back(call);
+          children.push_back(call->Children());
+        } else {
+          running.emplace_back(*call);
+        }
+      }
       // One that is just being submitted is failed by the turn that ends the instance.
       if (creation_ && (creation_ready_ || !busy_)) running.emplace_back(*creation_);
     }
     if (!restart) dead_.store(true, std::memory_order_release);
-    TakeAllLocked(doomed);
+    if (!restart || options_.max_task_retries == 0) TakeAllLocked(doomed);
   }
   if (!restart) host_.OnEnding(*this);
+  for (core::RunChildren& submitted : children) submitted.Cancel(death);
   for (core::RecordHold& call : running) static_cast<core::Call&>(*call).Cancel(death);
   FailAll(doomed, death);
   ScheduleTurn();
 }
 
+bool ActorCell::IsRetriedLocked(const core::Call& call) const {
+  return std::find(retried_.begin(), retried_.end(), &call) != retried_.end();
+}
+
+void ActorCell::RequeueLocked() {
+  while (!retried_.empty()) {
+    core::Waiter& node = *retried_.back();
+    retried_.pop_back();
+    node.next = front_;
+    front_ = &node;
+    queued_.fetch_add(1, std::memory_order_relaxed);  // needs no room
+  }
+}
+
 void ActorCell::TakeAllLocked(Doomed& doomed) {
+  std::erase_if(retried_, [&](core::Call* call) {
+    if (std::find(running_.begin(), running_.end(), call) != running_.end()) return false;  // its run will end
+    doomed.queued.push_back(call);
+    return true;
+  });
   while (core::Call* const call = PopLocked()) doomed.queued.push_back(call);
   if (held_ != nullptr) doomed.held = held_->InOrder();
 }
@@ -502,6 +535,10 @@ core::ObjectRef ActorCell::Failed(task::CallPtr call, const core::ErrorPtr& why)
 
 core::ObjectRef ActorCell::Submit(task::CallPtr call) {
   if (dead()) return Failed(std::move(call), Death());
+  if (options_.max_task_retries != 0) {
+    if (const core::ErrorPtr not_again = call->WhyNotAgain()) return Failed(std::move(call), not_again);
+    call->set_may_run_again(true);
+  }
   if (absl::Status room = TakeRoom(); !room.ok()) {
     const core::ErrorPtr error = core::ErrorFromStatus(room, call->name());
     return Failed(std::move(call), error);
@@ -794,7 +831,6 @@ void ActorCell::RunTurn(const core::Call* until) {
             }
             return;
           }
-          call->AddHold();
           running_.push_back(call);
           another_turn = options_.max_concurrency > 1 && queued_.load(std::memory_order_relaxed) > 0 &&
                          static_cast<int>(running_.size()) < options_.max_concurrency;
@@ -836,7 +872,7 @@ void ActorCell::RunTurn(const core::Call* until) {
 
 void ActorCell::RunCall(core::Call& call) {
   const Occupation outer = std::exchange(occupation, {this, &call});
-  call.RunScheduled();
+  if (call.TryRun() && call.is_void()) call.TakeBack(options_.max_task_retries);
   occupation = outer;
   if (options_.restart.restart_on != nullptr && call.has_error()) {
     // While it is still inside: no other call enters before the restart.
@@ -846,6 +882,7 @@ void ActorCell::RunCall(core::Call& call) {
   {
     core::MutexLock lock(mutex_);
     running_.erase(std::find(running_.begin(), running_.end(), &call));
+    if (IsRetriedLocked(call)) return;  // with its hold
   }
   call.DropHold();
 }

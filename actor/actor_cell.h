@@ -7,7 +7,10 @@
 //     the later ones of its caller, and no others.
 //   - At most max_concurrency calls are inside the instance; an instance is destroyed, and the next one made, only
 //     when none is.
-//   - A call in the mailbox is run, or failed, once. What was queued when the actor ends or restarts is failed at once.
+//   - A call in the mailbox is run once, and once more for each run that a restart made void, as often as
+//     max_task_retries allows; or it is failed. It is sealed once.
+//   - What is queued when the actor ends is failed at once; so it is when the actor restarts, unless there are retries:
+//     then it waits for the next instance, behind what is retried.
 //   - A turn (a Runnable on the executor) exists while there is something to do; an idle actor costs no thread.
 // The cell is the executor of its calls: Schedule puts a call whose refs are ready into the mailbox.
 // Threads: all methods, any thread. Locks: mutex_ is a leaf; nothing of the user's runs, and no call is failed, under
@@ -165,6 +168,9 @@ class ActorCell final : public core::Executor, public core::Runnable {
   bool MayRestartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether nobody can call it any more, and nothing is left to do.
   bool UnusedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsRetriedLocked(const core::Call& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Puts what is retried back into the mailbox, before all else.
+  void RequeueLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeAllLocked(Doomed& doomed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailAll(Doomed& doomed, const core::ErrorPtr& why);
   enum class From : std::uint8_t { kAnyPhase, kAlive };
@@ -199,14 +205,16 @@ class ActorCell final : public core::Executor, public core::Runnable {
 
   mutable core::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreating;
-  bool busy_ ABSL_GUARDED_BY(mutex_) = true;               // somebody starts, makes or ends the instance
-  bool restart_ ABSL_GUARDED_BY(mutex_) = false;           // kEnding: towards another instance
-  bool graceful_ ABSL_GUARDED_BY(mutex_) = false;          // kEnding: OnStop runs
-  bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;      // a restart's, to be submitted by a turn
-  bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;    // its refs are, or it failed
-  bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;   // the cell has its queue's hold
-  core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;  // calls taken from the inbox, oldest first
-  std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);
+  bool busy_ ABSL_GUARDED_BY(mutex_) = true;                  // somebody starts, makes or ends the instance
+  bool restart_ ABSL_GUARDED_BY(mutex_) = false;              // kEnding: towards another instance
+  bool graceful_ ABSL_GUARDED_BY(mutex_) = false;             // kEnding: OnStop runs
+  bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;         // a restart's, to be submitted by a turn
+  bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;       // its refs are, or it failed
+  bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;      // the cell has its queue's hold
+  core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;     // calls taken from the inbox, oldest first
+  std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);  // each with its queue's hold
+  // Calls to be retried by the next instance, in the order in which they began; kEnding only. Some are in running_.
+  std::vector<core::Call*> retried_ ABSL_GUARDED_BY(mutex_);
   core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
   core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Held> held_ ABSL_GUARDED_BY(mutex_);  // made when the first call is held back

@@ -46,6 +46,12 @@ struct ActorOptions {
   // How many calls may be inside the instance at once.
   int max_concurrency = 1;
   RestartPolicy restart = {};
+  // How often a call is tried again when the actor restarts under it (Kill with a restart left, or an error of another
+  // call that restarts it); -1: without limit. Not when its method fails, and not after a cancel or its deadline, which
+  // counts from submission. A retried call keeps its place among its caller's. Until its last try it works on copies of
+  // arguments that it could change, so these must be copyable. If not 0, calls that wait while the actor restarts go on
+  // waiting, which costs no try; else they fail at once.
+  int max_task_retries = 0;
 };
 
 }  // namespace rustyray::actor

@@ -1,13 +1,15 @@
 // Random schedules of actors, stepped by hand: each seed makes another mix of actors, callers, calls with and without
 // unready refs, cancels, kills, stops, restarts, time and shutdown, on a manual executor whose queue is stepped at
 // random positions. What holds:
-//   - Calls of one caller begin in the order in which it submitted them.
+//   - Calls of one caller begin in the order in which it submitted them, those that are retried again in that order.
 //   - At most max_concurrency calls are inside an instance; a destroyed one is never entered; one instance at a time.
-//   - No call runs twice, and each is ready in the end: with a value if and only if it ran to its end.
+//   - A call runs at most once more than its actor's retries, with its arguments as they were, and each is ready in
+//     the end: with a value if and only if it ran to its end.
 //   - Nothing is left in the end: instances, actors, values, places in mailboxes.
-// Replay one seed with RUSTYRAY_SEED; 10,000 of them with RUSTYRAY_SOAK=1.
+// Replay one seed with RUSTYRAY_SEED; 200,000 of them with RUSTYRAY_SOAK=1.
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <stdexcept>
@@ -35,6 +37,8 @@ namespace {
 
 using core::ObjectRef;
 using std::chrono::milliseconds;
+
+std::string Text(int number) { return "a string that lies on the heap " + std::to_string(number); }
 
 class Schedule;
 Schedule* current = nullptr;
@@ -66,6 +70,9 @@ class Subject {
     kept_.push_back(std::move(other));
     return ticket.call;
   }
+  // Leaves nothing of its arguments.
+  int Consume(Ticket ticket, std::vector<int>&& moved, std::string& changed, std::uint64_t seed);
+  int KillOther(Ticket ticket, ActorRef<Subject> other, bool no_restart);
   int Leave(Ticket ticket) {
     const Entry entry(*this, ticket);
     ActorContext::Current()->Exit();
@@ -84,6 +91,7 @@ class Subject {
   static constexpr std::uint64_t kAlive = 0x600d'600d'600d'600d;
   std::uint64_t magic_ = kAlive;
   const int actor_;
+  const int instance_;
   int inside_ = 0;
   std::vector<ActorRef<Subject>> kept_;
 };
@@ -102,27 +110,44 @@ class Schedule {
     End();
   }
 
+  static inline int retried = 0;  // runs, over all schedules
   // What began, in order.
   const std::vector<int>& trace() const { return trace_; }
 
   // --- For instances.
-  void OnMade(int actor) {
+  int OnMade(int actor) {
     ++instances_;
     EXPECT_EQ(++actors_[actor].instances, 1) << "two instances of one actor";
+    return ++actors_[actor].made;
   }
   void OnGone(int actor) {
     --instances_;
     --actors_[actor].instances;
   }
-  void OnBegin(int actor, Ticket ticket, int inside) {
+  void OnBegin(int actor, int instance, Ticket ticket, int inside) {
     trace_.push_back(ticket.call);
-    EXPECT_EQ(++calls_[ticket.call].begun, 1) << "a call ran twice";
+    OneCall& call = calls_[ticket.call];
+    if (const int retries = actors_[actor].retries; retries >= 0) {
+      EXPECT_LE(++call.begun, 1 + retries) << "a call ran too often";
+    } else {
+      ++call.begun;
+    }
+    EXPECT_NE(std::exchange(call.instance, instance), instance) << "a call ran twice in one instance";
+    retried += call.begun > 1;
     EXPECT_LE(inside, actors_[actor].max_concurrency);
     if (ticket.sequence == 0) return;
-    int& last = last_begun_[{ticket.caller, actor}];
-    EXPECT_LT(last, ticket.sequence) << "caller " << ticket.caller << " was overtaken by itself in actor " << actor;
-    last = ticket.sequence;
+    LastBegun& last = last_begun_[{ticket.caller, actor}];
+    if (std::exchange(last.instance, instance) != instance) last.in_instance = 0;
+    EXPECT_LT(last.in_instance, ticket.sequence)
+        << "caller " << ticket.caller << " was overtaken by itself in actor " << actor;
+    last.in_instance = ticket.sequence;
+    if (call.begun == 1) {
+      EXPECT_LT(last.ever, ticket.sequence) << "what was retried lost its place";
+      last.ever = ticket.sequence;
+    }
   }
+  // What runs again calls again, and so may kill again.
+  bool MayKill() { return kills_left_-- > 0; }
   bool FactoryFails() { return Below(4) == 0; }
   void Nest(int actor, std::uint64_t seed, bool waits) {
     std::mt19937_64 random(seed);
@@ -138,13 +163,22 @@ class Schedule {
   static constexpr int kFirstTask = 10'000;
   struct Actor {
     int max_concurrency = 1;
+    int retries = 0;
     int instances = 0;
+    int made = 0;
     std::vector<ActorRef<Subject>> handles;
     std::vector<CellPtr> cell;
   };
   struct OneCall {
     int begun = 0;
+    int instance = 0;  // that it began in last
     ObjectRef ref;
+  };
+  // The last sequence number that one caller's call to an actor began with.
+  struct LastBegun {
+    int ever = 0;
+    int instance = 0;
+    int in_instance = 0;
   };
 
   int Below(int bound) { return static_cast<int>(random_() % static_cast<std::uint64_t>(bound)); }
@@ -170,7 +204,9 @@ class Schedule {
       if (backoffs_ && Below(2) == 0) options.restart.backoff = milliseconds(1 + Below(20));
       if (Below(2) == 0) options.restart.restart_on = [](const core::Error&) { return true; };
     }
+    if (Below(3) != 0) options.max_task_retries = Below(4) - 1;
     actors_[number].max_concurrency = options.max_concurrency;
+    actors_[number].retries = options.max_task_retries;
     auto* const factory = Below(5) == 0 ? &Subject::CreateOrFail : &Subject::Create;
     absl::StatusOr<ActorRef<Subject>> made = Below(3) == 0 ? actors().Spawn(options, factory, number, Task(random_()))
                                                            : actors().Spawn(options, factory, number, 0);
@@ -179,6 +215,7 @@ class Schedule {
     actors_[number].handles.push_back(*std::move(made));
   }
 
+  static constexpr core::FunctionInfo kText{"Text"};
   // A task's ref, not ready yet, that may fail.
   ObjectRef Task(std::uint64_t seed) {
     static constexpr core::FunctionInfo kInfo{"Late"};
@@ -200,7 +237,7 @@ class Schedule {
     calls_.emplace_back();
     const Ticket ticket{number, caller, submitting_[caller]++ == 0 ? ++sequences_[caller] : 0};
     ObjectRef ref;
-    switch (random() % 12) {
+    switch (random() % 18) {
       case 0:
       case 1:
         ref = handle.Call(&Subject::WorkAfter, ticket, Task(random()));
@@ -229,6 +266,26 @@ class Schedule {
           break;
         }
         [[fallthrough]];
+      }
+      case 7:
+      case 10:
+      case 11: {
+        // Often itself, or one that it is nested in.
+        const Actor& other = random() % 2 == 0 ? actor : actors_[random() % actors_.size()];
+        if (!other.handles.empty()) {
+          ref = handle.Call(&Subject::KillOther, ticket, other.handles[0], random() % 5 == 0);
+          break;
+        }
+        [[fallthrough]];
+      }
+      case 8:
+      case 9: {
+        const std::vector<int> numbers(100, number);
+        const std::uint64_t seed = random();
+        ref = random() % 2 == 0
+                  ? handle.Call(&Subject::Consume, ticket, numbers, Text(number), seed)
+                  : handle.Call(&Subject::Consume, ticket, numbers, tasks_.Run(kText, &Text, number), seed);
+        break;
       }
       default:
         ref = handle.Call(&Subject::Work, ticket);
@@ -330,7 +387,7 @@ class Schedule {
       ASSERT_TRUE(call.ref.ready()) << "call " << i << " was lost";
       const absl::StatusOr<int> result = call.ref.Get<int>();
       if (result.ok()) {
-        EXPECT_EQ(call.begun, 1);
+        EXPECT_GE(call.begun, 1);
         EXPECT_EQ(*result, static_cast<int>(i));
       }
     }
@@ -362,13 +419,14 @@ class Schedule {
   std::vector<ObjectRef> others_;
   std::map<int, int> sequences_;
   std::map<int, int> submitting_;
-  std::map<std::pair<int, int>, int> last_begun_;
+  std::map<std::pair<int, int>, LastBegun> last_begun_;
   std::vector<int> trace_;
   int next_task_ = kFirstTask;
   int instances_ = 0;
+  int kills_left_ = 30;
 };
 
-Subject::Subject(int actor) : actor_(actor) { current->OnMade(actor); }
+Subject::Subject(int actor) : actor_(actor), instance_(current->OnMade(actor)) {}
 Subject::~Subject() {
   EXPECT_EQ(inside_, 0) << "destroyed while a call is inside";
   magic_ = 0;
@@ -384,9 +442,21 @@ int Subject::Nested(Ticket ticket, std::uint64_t seed, bool waits) {
   current->Nest(actor_, seed, waits);
   return ticket.call;
 }
+int Subject::Consume(Ticket ticket, std::vector<int>&& moved, std::string& changed, std::uint64_t seed) {
+  const Entry entry(*this, ticket);
+  EXPECT_EQ(std::exchange(moved, {}), std::vector<int>(100, ticket.call));
+  EXPECT_EQ(std::exchange(changed, {}), Text(ticket.call));
+  current->Nest(actor_, seed, seed % 2 == 0);
+  return ticket.call;
+}
+int Subject::KillOther(Ticket ticket, ActorRef<Subject> other, bool no_restart) {
+  const Entry entry(*this, ticket);
+  if (current->MayKill()) other.Kill(no_restart);
+  return ticket.call;
+}
 Subject::Entry::Entry(Subject& subject, Ticket ticket) : subject(subject), ticket(ticket) {
   EXPECT_EQ(subject.magic_, kAlive) << "a destroyed instance was entered";
-  current->OnBegin(subject.actor_, ticket, ++subject.inside_);
+  current->OnBegin(subject.actor_, subject.instance_, ticket, ++subject.inside_);
 }
 Subject::Entry::~Entry() {
   EXPECT_EQ(subject.magic_, kAlive) << "destroyed while a call was inside";
@@ -394,7 +464,10 @@ Subject::Entry::~Entry() {
 }
 
 TEST(ActorSchedule, WhatIsPromisedHoldsOverRandomSchedules) {
-  core::ForSeeds(core::Sized(core::kSanitized ? 200 : 500, 10'000), [](std::uint64_t seed) { Schedule(seed).Run(); });
+  core::ForSeeds(core::Sized(core::kSanitized ? 500 : 10'000, 200'000),
+                 [](std::uint64_t seed) { Schedule(seed).Run(); });
+  RecordProperty("retried", Schedule::retried);
+  EXPECT_TRUE(Schedule::retried > 0 || std::getenv("RUSTYRAY_SEED") != nullptr) << "nothing was ever retried";
 }
 
 TEST(ActorSchedule, ASeedReplaysTheSameSchedule) {

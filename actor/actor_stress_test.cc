@@ -1,7 +1,7 @@
 // Races actors on a real pool, over many seeds: several threads call, cancel, kill, stop, copy and drop handles, while
 // instances restart and the system shuts down. What holds: order per caller, at most max_concurrency calls inside an
-// instance, one instance of an actor at a time, no call run twice, each call ready in the end, nothing left.
-// Replay one seed with RUSTYRAY_SEED; run longer with RUSTYRAY_SOAK=1.
+// instance, one instance of an actor at a time, no call run more often than its retries allow, each call ready in the
+// end, nothing left. Replay one seed with RUSTYRAY_SEED; run longer with RUSTYRAY_SOAK=1.
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -39,6 +39,7 @@ constexpr int kActors = 5;
 // What is known of one actor, whatever its instance. Pointers to it travel as arguments.
 struct Seen {
   int max_concurrency = 1;
+  int retries = 0;
   std::atomic<int> instances{0};
   std::array<std::atomic<int>, kDrivers> last_begun{};  // checked when one call at a time is inside
 };
@@ -60,10 +61,18 @@ class Subject {
   }
 
   int Work(Shared call) {
-    EXPECT_EQ(call.begun->fetch_add(1), 0) << "a call ran twice";
+    const int begun = call.begun->fetch_add(1);
+    if (seen_->retries >= 0) {
+      EXPECT_LE(begun, seen_->retries) << "a call ran too often";
+    }
     EXPECT_LE(inside_.fetch_add(1) + 1, seen_->max_concurrency);
     if (seen_->max_concurrency == 1) {
-      EXPECT_LT(seen_->last_begun[call.driver].exchange(call.sequence), call.sequence);
+      const int last = seen_->last_begun[call.driver].exchange(call.sequence);
+      if (begun == 0) {
+        EXPECT_LT(last, call.sequence);
+      } else {
+        EXPECT_EQ(last, call.sequence) << "what was retried lost its place";
+      }
       plain_ += call.sequence;  // the thread sanitizer looks at this one
     }
     if (call.sequence % 7 == 0) std::this_thread::yield();
@@ -71,6 +80,11 @@ class Subject {
     return call.sequence;
   }
   int WorkAfter(Shared call, int) { return Work(call); }
+  // Leaves nothing of its argument.
+  int Consume(Shared call, std::vector<int> numbers) {
+    EXPECT_EQ(numbers, std::vector<int>(100, call.sequence));
+    return Work(call);
+  }
   int Fail(Shared call) {
     Work(call);
     throw std::runtime_error("as asked");
@@ -143,7 +157,9 @@ class Stress {
       if (random() % 2 == 0) options.restart.restart_on = [](const core::Error&) { return true; };
     }
     seen_.push_back(std::make_unique<Seen>());
+    if (random() % 2 == 0) options.max_task_retries = static_cast<int>(random() % 4) - 1;
     seen_.back()->max_concurrency = options.max_concurrency;
+    seen_.back()->retries = options.max_task_retries;
     absl::StatusOr<ActorRef<Subject>> made =
         random() % 2 == 0 ? actors_->Spawn(options, &Subject::Create, seen_.back().get(), 0)
                           : actors_->Spawn(options, &Subject::Create, seen_.back().get(), Late(random()));
@@ -187,6 +203,12 @@ class Stress {
         case 1:
           refs.push_back(handle.Call(&Subject::WorkAfter, next(seen), Late(random())));
           break;
+        case 11:
+        case 12: {
+          const Shared call = next(seen);
+          refs.push_back(handle.Call(&Subject::Consume, call, std::vector<int>(100, call.sequence)));
+          break;
+        }
         case 2:
           refs.push_back(handle.Call(&Subject::Fail, next(seen)));
           break;

@@ -57,6 +57,10 @@ absl::StatusOr<ActorCell*> ActorSystem::MakeCell(ActorOptions options, const Cla
     return Invalid(absl::StrCat("ActorOptions::restart.max_restarts must be -1 or more, but it is ",
                                 options.restart.max_restarts));
   }
+  if (options.max_task_retries < -1) {
+    return Invalid(
+        absl::StrCat("ActorOptions::max_task_retries must be -1 or more, but it is ", options.max_task_retries));
+  }
   const NameKey key{options.name_space, options.name};
   auto* const cell = new ActorCell(*this, std::move(options), info);
   {

@@ -1,7 +1,6 @@
 #include "actor/actor_system.h"
 
 #include <chrono>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -9,48 +8,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "actor/actor_context.h"
+#include "actor/actor_fixture.h"
 #include "actor/message.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/executor.h"
-#include "core/manual_executor.h"
 #include "core/object_ref.h"
 #include "core/thread_pool.h"
-#include "core/waiting.h"
 #include "gtest/gtest.h"
-#include "object_store/memory_object_store.h"
-#include "task/function_registry.h"
 #include "task/task_system.h"
 
 namespace rustyray::actor {
 namespace {
-
-// Everything an actor needs, over a given executor and clock.
-struct World {
-  World(core::Executor& executor, core::Clock& clock)
-      : waiting(std::make_shared<core::Waiting>(clock)),
-        store(object_store::MakeMemoryObjectStore({.limit_bytes = 100 << 20, .waiting = waiting})),
-        tasks(executor, clock, store->owner(), registry),
-        actors(executor, clock, tasks) {}
-
-  std::shared_ptr<core::Waiting> waiting;
-  std::unique_ptr<object_store::ObjectStore> store;
-  task::FunctionRegistry registry;
-  task::TaskSystem tasks;
-  ActorSystem actors;
-};
-
-class ActorTest : public ::testing::Test {
- protected:
-  ~ActorTest() override {
-    world.actors.Shutdown(core::Time::min());
-    executor.RunUntilIdle();
-    executor.Stop();
-  }
-  core::ManualExecutor executor;
-  core::ManualClock clock;
-  World world{executor, clock};
-};
 
 struct Counter {
   static int alive;

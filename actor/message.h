@@ -79,6 +79,7 @@ namespace internal {
 
 template <class R, class M>
 struct MessageCall {
+  static constexpr bool kMayRunAgain = true;
   MessageCall(ActorCell& to, M text) : cell(to), message(std::move(text)) {}
   CellPtr cell;
   M message;

@@ -1,5 +1,6 @@
 #include <ray/api.h>
 
+#include <atomic>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ struct Base {
 
 struct Counter : Base {
   explicit Counter(int from) : value(from) {}
-  static Counter* Create(int from) { return new Counter(from); }
+  static Counter* Create(int from) { return ++lives, new Counter(from); }
   static Counter* Fail() { throw std::runtime_error("no counter"); }
   static Counter* Null() { return nullptr; }
   std::string Who() override { return "counter"; }
@@ -39,7 +40,14 @@ struct Counter : Base {
     while (!token.cancelled()) std::this_thread::yield();
     return true;
   }
+  // Kills its own actor, but in the last of `tries` instances; what is left of its argument then.
+  std::string DieUntil(ray::ActorHandle<Counter> self, int tries, std::string text) {
+    std::string taken = std::move(text) + "/" + std::to_string(lives);
+    if (lives < tries) self.Kill(false);
+    return taken;
+  }
   int Unregistered() { return 0; }
+  static inline std::atomic<int> lives{0};
   int value;
 };
 struct Holder {
@@ -51,7 +59,8 @@ int AddTo(ray::ActorHandle<Counter> counter, int by) { return *ray::Get(counter.
 int Ten() { return 10; }
 
 RAY_REMOTE(Counter::Create, Counter::Fail, Counter::Null, &Counter::Add, &Counter::Add2, &Counter::Value);
-RAY_REMOTE(&Counter::Bad, &Counter::Restarted, &Counter::Leave, &Counter::CallItself, &Counter::Pass);
+RAY_REMOTE(&Counter::Bad, &Counter::Restarted, &Counter::Leave, &Counter::CallItself, &Counter::Pass,
+           &Counter::DieUntil);
 RAY_REMOTE(RAY_FUNC(&Counter::Overloaded, int), RAY_FUNC(&Counter::Overloaded, const std::string&));
 RAY_REMOTE(&Base::Who, &Base::Inherited, &Counter::UntilKilled, Holder::Create, &Holder::AddToIt, AddTo, Ten);
 
@@ -151,6 +160,16 @@ TEST_F(Actors, KillWithRestartsLeftRunsTheFactoryAgain) {
   EXPECT_TRUE(*ray::Get(counter.Task(&Counter::Restarted).Remote()));
 }
 
+TEST_F(Actors, ACallWhoseActorRestartsUnderItIsTriedAgainAsOftenAsAllowed) {
+  Counter::lives = 0;
+  auto counter = ray::Actor(Counter::Create).SetMaxRestarts(-1).SetMaxTaskRetries(2).Remote(5);
+  EXPECT_EQ(*ray::Get(counter.Task(&Counter::DieUntil).Remote(counter, 3, "text")), "text/3");
+  auto dies = counter.Task(&Counter::DieUntil).Remote(counter, 100, "text");
+  EXPECT_HAS(Thrown<ray::RayActorException>([&] { ray::Get(dies); }), "was killed, and restarts");
+  EXPECT_EQ(*ray::Get(counter.Task(&Counter::Value).Remote()), 5);
+  EXPECT_EQ(Counter::lives, 6);
+}
+
 TEST_F(Actors, ExitActorLeavesTheMethodAndEndsTheActor) {
   auto counter = ray::Actor(Counter::Create).Remote(0);
   EXPECT_HAS(Thrown<ray::RayActorException>([&] { ray::Get(counter.Task(&Counter::Leave).Remote()); }), "exited");
@@ -169,6 +188,8 @@ TEST_F(Actors, AMailboxOfSizeZeroAndBadOptionsAreNamed) {
              "a mailbox of size 0 takes no call");
   EXPECT_HAS(Thrown<ray::RayException>([] { ray::Actor(Counter::Create).SetMaxConcurrency(0).Remote(0); }),
              "max_concurrency must be 1 or more, but it is 0");
+  EXPECT_HAS(Thrown<ray::RayException>([] { ray::Actor(Counter::Create).SetMaxTaskRetries(-2).Remote(0); }),
+             "max_task_retries must be -1 or more, but it is -2");
 }
 
 TEST_F(Actors, AFullMailboxRejectsWhenAskedTo) {

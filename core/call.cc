@@ -1,5 +1,6 @@
 #include "core/call.h"
 
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -98,13 +99,37 @@ void Call::ClaimedBarrier() {
 bool Call::TryRun() {
   if (claimed() || !Claim()) return false;
   ClaimedBarrier();
+  if (is_sealed_or_void()) {
+    if (is_void()) return true;
+    DropArguments();  // cancelled at the end of a void run
+    Finish();
+    return true;
+  }
   runner_.store(ThisThreadNumber(), std::memory_order_release);
   CallFrame frame{this, current_frame};
   current_frame = &frame;
   Execute();
   current_frame = frame.outer;
-  Finish();
+  if (!is_void()) Finish();
   return true;
+}
+
+void Call::TakeBack(int most) {
+  LockBit();  // a canceller may be about to hold the scope
+  CallScope* const children = children_.exchange(nullptr, std::memory_order_acq_rel);
+  UnlockBit();
+  if (children != nullptr) children->DropRef();
+  if (void_runs_ < std::numeric_limits<std::uint16_t>::max()) ++void_runs_;
+  if (most >= 0 && void_runs_ >= most) SetMayRunAgain(false);
+  runner_.store(0, std::memory_order_release);
+  Unclaim();
+}
+
+ErrorPtr Call::WhyNotAgain() const {
+  return MakeError({.code = absl::StatusCode::kInvalidArgument,
+                    .kind = ErrorKind::kInvalid,
+                    .message = "calls of this kind cannot run again",
+                    .function = std::string(name())});
 }
 
 void Call::RunScheduled() {
@@ -136,7 +161,7 @@ bool Call::BecomeChildOf(Call& parent) {
     parent.children_.exchange(scope, std::memory_order_acq_rel);
   }
   // Each child asks: a canceller that came before the scope was made never closes it.
-  if (parent.has_error()) return false;
+  if (parent.has_error() || parent.is_void()) return false;
   // Before the link: from then on a canceller may end this call.
   scope->AddRef();
   parent_scope_ = scope;
@@ -168,31 +193,44 @@ void Call::FailUnclaimed(const ErrorPtr& error) {
 bool Call::Cancel(const ErrorPtr& error) {
   AddHold();
   const bool cancelled = CancelThisOne(error);
-  if (!cancelled) {
-    DropHold();
-    return false;
-  }
+  CallScope* const scope = cancelled ? HoldChildren() : nullptr;
+  DropHold();
+  if (scope != nullptr) CancelScope(scope, error);
+  return cancelled;
+}
+
+CallScope* Call::HoldChildren() {
+  LockBit();
+  CallScope* scope = nullptr;
+  children_.compare_exchange_strong(scope, nullptr, std::memory_order_acq_rel);
+  if (scope != nullptr) scope->AddRef();
+  UnlockBit();
+  return scope;
+}
+
+void Call::CancelScope(CallScope* counted, const ErrorPtr& error) {
   // Iterative: calls that submit calls may nest ten thousand deep.
-  std::vector<Call*> reached{this};
+  std::vector<CallScope*> reached{counted};
   while (!reached.empty()) {
-    Call* const call = reached.back();
+    CallScope* const scope = reached.back();
     reached.pop_back();
-    CallScope* scope = nullptr;
-    call->children_.compare_exchange_strong(scope, nullptr, std::memory_order_acq_rel);
-    if (scope != nullptr) {
-      std::vector<Call*> children;
-      scope->Cancel(children);
-      for (Call* const child : children) {
-        if (child->CancelThisOne(error)) {
-          reached.push_back(child);
-        } else {
-          child->DropHold();
-        }
-      }
+    std::vector<Call*> children;
+    scope->Cancel(children);
+    scope->DropRef();
+    for (Call* const child : children) {
+      CallScope* const below = child->CancelThisOne(error) ? child->HoldChildren() : nullptr;
+      if (below != nullptr) reached.push_back(below);
+      child->DropHold();
     }
-    call->DropHold();
   }
-  return true;
+}
+
+RunChildren::~RunChildren() {
+  if (scope_ != nullptr) scope_->DropRef();
+}
+
+void RunChildren::Cancel(const ErrorPtr& error) {
+  if (scope_ != nullptr) Call::CancelScope(std::exchange(scope_, nullptr), error);
 }
 
 void Call::SnapshotUnready(std::vector<RecordHold>& records, std::size_t most) {

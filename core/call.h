@@ -4,6 +4,8 @@
 // Life: made with one handle (the caller's ref) and one hold (the queue's). Submitted, it waits for its refs, then lies
 // in an executor's queue. Who wins Claim runs it, or drops its arguments. Arguments are destroyed before the result is
 // published. Cancel seals an error at once, whatever the state; a late result is dropped.
+// Runs in vain: an executor that loses what a call works on (an actor that restarts) may make a run void. It ends
+// without a trace, the arguments survive it, and the call is unclaimed again, for another run. It is sealed once.
 // Threads: any, unless said otherwise.
 #ifndef RUSTYRAY_CORE_CALL_H_
 #define RUSTYRAY_CORE_CALL_H_
@@ -13,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -26,6 +29,20 @@
 namespace rustyray::core {
 
 class CallScope;
+
+// The calls that one run submitted, to be cancelled once no lock is held.
+class RunChildren {
+ public:
+  RunChildren() = default;
+  explicit RunChildren(CallScope* counted) : scope_(counted) {}
+  RunChildren(RunChildren&& other) noexcept : scope_(std::exchange(other.scope_, nullptr)) {}
+  RunChildren& operator=(RunChildren&&) = delete;
+  ~RunChildren();
+  void Cancel(const ErrorPtr& error);
+
+ private:
+  CallScope* scope_ = nullptr;
+};
 
 // What a call runs, as far as people and engines need to know. One per function, immortal.
 struct FunctionInfo {
@@ -46,7 +63,7 @@ struct CallAnnex {
 
 class Call : public Record, public Runnable, public Waiter {
  public:
-  // Whether this caller ran it. False when it was claimed by someone. All its refs are ready.
+  // Whether this caller ran it, in vain if is_void(). False when it was claimed by someone. All its refs are ready.
   bool TryRun();
   // From an executor's queue: runs it unless claimed, and gives the queue's hold back.
   void RunScheduled() final;
@@ -72,6 +89,19 @@ class Call : public Record, public Runnable, public Waiter {
   // The record of the first ref at or after `resolved` that is not ready, with `resolved` moved to it; null when all
   // are, or it is claimed. `failed` gets the error of an argument that has one. For one resolver at a time.
   RecordHold NextUnready(ErrorPtr& failed);
+
+  // --- Runs in vain. By its executor.
+  // Why it cannot run again, such as an argument that cannot be kept; null: it can.
+  virtual ErrorPtr WhyNotAgain() const;
+  // Whether another run may follow the next one. Then that one works on copies of the arguments that it may change or
+  // move out. While nobody can run it.
+  void set_may_run_again(bool may) { SetMayRunAgain(may); }
+  // The run that is under way, or about to begin, is void. False when it is sealed, or may not run again.
+  bool VoidRun() { return MakeVoid(); }
+  // What the run under way submitted: for the caller of VoidRun, before the run's end can be seen.
+  RunChildren Children() { return RunChildren(HoldChildren()); }
+  // After a TryRun whose run was void: unclaims it. The next run is its last when `most` were void, -1: never.
+  void TakeBack(int most);
 
   const FunctionInfo& function() const { return *function_; }
   // The user's name for it, else its function's.
@@ -113,6 +143,10 @@ class Call : public Record, public Runnable, public Waiter {
   // After it nobody looks at the arguments but who claimed the call: SnapshotUnready looks under the spin bit.
   void ClaimedBarrier();
   bool CancelThisOne(const ErrorPtr& error);
+  // With a ref; null: none.
+  CallScope* HoldChildren();
+  static void CancelScope(CallScope* counted, const ErrorPtr& error);
+  friend class RunChildren;
 
   std::atomic<std::uint32_t> runner_{0};
   const FunctionInfo* const function_;
@@ -122,6 +156,7 @@ class Call : public Record, public Runnable, public Waiter {
   Call* previous_sibling_ = nullptr;   // under the scope's lock
   Call* next_sibling_ = nullptr;
   std::atomic<CallScope*> children_{nullptr};  // made by the running thread at its first child
+  std::uint16_t void_runs_ = 0;                // its executor's; as many as it can count
   const bool has_refs_;                        // among the arguments; last: the derived class fills the room after it
 };
 

@@ -179,10 +179,31 @@ void Record::SealValue(const Value& value, std::size_t size_beside) {
 
 bool Record::SealError(ErrorPtr error) {
   if (!BeginSeal()) return false;
+  PublishError(std::move(error));
+  return true;
+}
+
+void Record::PublishError(ErrorPtr error) {
   value_ = {};
   value_.data = new ErrorPtr(std::move(error));
   Publish(kError);
+}
+
+bool Record::MakeVoid() {
+  std::uint32_t seen = state(std::memory_order_relaxed);
+  do {
+    if (!(seen & kMayRunAgain) || (seen & kSealing)) return false;
+  } while (!state_.compare_exchange_weak(seen, seen | kVoid, std::memory_order_acq_rel, std::memory_order_relaxed));
   return true;
+}
+
+Record::RunEnd Record::EndRun() {
+  std::uint32_t seen = state(std::memory_order_acquire);
+  do {
+    if (seen & kVoid) return RunEnd::kVoid;
+    if (seen & kSealing) return RunEnd::kSealedBefore;
+  } while (!state_.compare_exchange_weak(seen, seen | kSealing, std::memory_order_acq_rel, std::memory_order_acquire));
+  return RunEnd::kSeals;
 }
 
 void Record::Publish(std::uint32_t how) {

@@ -150,6 +150,8 @@ class Record {
   bool has_value() const { return state(std::memory_order_acquire) & kValue; }
   bool has_error() const { return state(std::memory_order_acquire) & kError; }
   bool claimed() const { return state(std::memory_order_acquire) & kClaimed; }
+  bool is_void() const { return state(std::memory_order_acquire) & kVoid; }
+  bool may_run_again() const { return state(std::memory_order_relaxed) & kMayRunAgain; }
   bool is_call() const { return state(std::memory_order_relaxed) & kCall; }
   bool is_cache() const { return state(std::memory_order_relaxed) & kCache; }
   bool is_indexed() const { return state(std::memory_order_acquire) & kIndexed; }
@@ -242,6 +244,25 @@ class Record {
       : counts_(kHandle + (1 + holds) * kHold), state_(is_call ? std::uint32_t{kCall} : 0u) {}
   virtual ~Record();
 
+  // --- Of calls that may run again: a run of theirs may be made void, and then ends without a trace.
+  void SetMayRunAgain(bool may) {
+    if (may) {
+      state_.fetch_or(kMayRunAgain, std::memory_order_relaxed);
+    } else {
+      state_.fetch_and(~kMayRunAgain, std::memory_order_relaxed);
+    }
+  }
+  bool is_sealed_or_void() const { return state(std::memory_order_acquire) & (kSealing | kVoid); }
+  // False, and no effect, when it is sealed or may not run again. True also when it was void before.
+  bool MakeVoid();
+  // At the end of a run: as BeginSeal, but a void run seals nothing.
+  enum class RunEnd : std::uint8_t { kSeals, kSealedBefore, kVoid };
+  RunEnd EndRun();
+  // After the end of a void run: as if it had not been claimed.
+  void Unclaim() { state_.fetch_and(~(kClaimed | kVoid), std::memory_order_release); }
+  // The second half of SealError, by who won BeginSeal.
+  void PublishError(ErrorPtr error);
+
   // The record's own spin bit: short, never around anything that can block or call out.
   void LockBit();
   void UnlockBit() { state_.fetch_and(~kLock, std::memory_order_release); }
@@ -261,6 +282,8 @@ class Record {
     kCache = 1u << 9,
     kViewed = 1u << 10,     // extras hold an anchor
     kAbandoned = 1u << 11,  // Views outlive the handles
+    kMayRunAgain = 1u << 12,
+    kVoid = 1u << 13,
   };
   static constexpr std::uint64_t kHandle = 1;
   static constexpr std::uint64_t kHandles = 0xffff'ffff;

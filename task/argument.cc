@@ -27,6 +27,16 @@ core::ErrorPtr ArgumentSharedError(std::string_view function, int position, std:
        .function = std::string(function)});
 }
 
+core::ErrorPtr ArgumentNotKeptError(std::string_view function, int position, std::string_view raw_type) {
+  return core::MakeError(
+      {.code = absl::StatusCode::kInvalidArgument,
+       .kind = core::ErrorKind::kInvalid,
+       .message = absl::StrCat("argument ", position, " is a ", core::ReadableTypeName(raw_type),
+                               ", which cannot be copied, so it would not be there for a retry: take it by const "
+                               "reference, or allow no retries (max_task_retries)"),
+       .function = std::string(function)});
+}
+
 core::ErrorPtr ArgumentStatusError(std::string_view function, int position, const absl::Status& status) {
   return core::MakeError({.code = status.code(),
                           .kind = core::KindOf(status),

@@ -6,7 +6,7 @@
 //   T, T&, T&&    get the object itself when nobody else can see it, else a private copy
 // A ref whose type converts to the parameter's is converted; any other type is an error that names both.
 // Life: Prepare, then Give, both by the thread that claimed the call, once the refs are ready; destroyed before the
-// result is published. Give's references live until then.
+// result is published. Give's references live until then. A run that another may follow is given spares of the slots.
 #ifndef RUSTYRAY_TASK_ARGUMENT_H_
 #define RUSTYRAY_TASK_ARGUMENT_H_
 
@@ -54,6 +54,7 @@ namespace internal {
 core::ErrorPtr ArgumentTypeError(std::string_view function, int position, std::string_view expected_raw,
                                  std::string_view actual_raw);
 core::ErrorPtr ArgumentSharedError(std::string_view function, int position, std::string_view raw_type);
+core::ErrorPtr ArgumentNotKeptError(std::string_view function, int position, std::string_view raw_type);
 core::ErrorPtr ArgumentStatusError(std::string_view function, int position, const absl::Status& status);
 
 absl::Status NoCodec(const core::TypeInfo& type);
@@ -69,6 +70,18 @@ inline bool SameType(const core::TypeInfo& type, std::string_view raw_name) {
 
 }  // namespace internal
 
+// What a run gets of a value that it cannot change.
+template <class T>
+class LentValue {
+ public:
+  explicit LentValue(const T& value) : value_(value) {}
+  core::ErrorPtr Prepare(std::string_view, int) { return nullptr; }
+  const T& Give() { return value_; }
+
+ private:
+  const T& value_;
+};
+
 // A parameter of type P whose argument is a value.
 template <class P>
 class ValueSlot {
@@ -76,6 +89,16 @@ class ValueSlot {
   using T = std::remove_cvref_t<P>;
   template <class A>
   explicit ValueSlot(A&& argument) : value_(std::forward<A>(argument)) {}
+
+  // For a run that another may follow: it gets Spare() instead. Whether there is one for this type.
+  static constexpr bool kHasSpare = std::is_same_v<P, const T&> || core::kPrivateCopyable<T>;
+  auto Spare() const {
+    if constexpr (std::is_same_v<P, const T&>) {
+      return LentValue<T>(value_);
+    } else {
+      return ValueSlot(core::PrivateCopy(value_));
+    }
+  }
 
   core::ErrorPtr Prepare(std::string_view, int) { return nullptr; }
   P Give() {
@@ -113,6 +136,9 @@ class RefSlot {
     if (borrowed_ != nullptr && !own_.has_value() && ref_) EndBorrow();
     GiveUp();
   }
+
+  static constexpr bool kHasSpare = kBorrows || kConverts || core::kPrivateCopyable<T>;
+  RefSlot Spare() const { return RefSlot(ref_); }  // with two handles nobody can take the object
 
   core::ErrorPtr Prepare(std::string_view function, int position) {
     // Ready by now: what may be wrong is that it is empty, outlived its store, or failed.

@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/object_ref.h"
 #include "core/type_info.h"
+#include "core/type_name.h"
 #include "task/argument.h"
 #include "task/argument_resolver.h"
 #include "task/result.h"
@@ -67,6 +68,12 @@ struct SignatureOf<R (C::*)(P...) noexcept> : SignatureOf<R(P...)> {};
 template <class C, class R, class... P>
 struct SignatureOf<R (C::*)(P...) const noexcept> : SignatureOf<R(P...)> {};
 
+// Whether calls of Fn may run again, after a run that was void: functions that say so.
+template <class Fn>
+concept MayRunAgain = requires {
+  requires Fn::kMayRunAgain;
+};
+
 template <class Policy, class Fn, class... Slots>
 class TypedCall final : public core::Call {
  public:
@@ -106,47 +113,103 @@ class TypedCall final : public core::Call {
     return status;
   }
 
+  core::ErrorPtr WhyNotAgain() const override {
+    if constexpr (!MayRunAgain<Fn>) {
+      return Call::WhyNotAgain();
+    } else {
+      core::ErrorPtr error;
+      int position = 0;
+      const auto one = [&]<class Slot>(std::type_identity<Slot>) {
+        ++position;
+        if (Slot::kHasSpare || error != nullptr) return;
+        error = internal::ArgumentNotKeptError(name(), position, core::RawTypeName<typename Slot::T>());
+      };
+      (one(std::type_identity<Slots>()), ...);
+      return error;
+    }
+  }
+
  private:
   using Arguments = std::tuple<Slots...>;
 
   void Execute() override {
-    core::ErrorPtr error = Prepare();
-    if (error == nullptr) {
-      try {
-        error = Invoke();
-      } catch (...) {
-        error = core::ErrorFromCurrentException(name());
-      }
+    if constexpr (MayRunAgain<Fn>) {
+      if (may_run_again()) return ExecuteOnSpares();
     }
+    core::ErrorPtr error = Run(arguments_);
     DropArguments();
     if (error != nullptr) {
       SealError(std::move(error));
     } else if (BeginSeal()) {
-      SealValue({.type = &core::TypeInfoOf<Result, Policy>(), .data = room_}, sizeof(Arguments));
+      SealResult();
     } else {
-      std::launder(reinterpret_cast<Result*>(room_))->~Result();  // cancelled meanwhile: the late result is dropped
+      DropResult();  // cancelled meanwhile: the late result is dropped
     }
   }
+
+  void ExecuteOnSpares() requires MayRunAgain<Fn> {
+    core::ErrorPtr error;
+    try {
+      error = std::apply(
+          [&](const Slots&... slot) -> core::ErrorPtr {
+            if constexpr ((Slots::kHasSpare && ...)) {
+              std::tuple<decltype(slot.Spare())...> spares{slot.Spare()...};
+              return Run(spares);
+            } else {
+              return WhyNotAgain();
+            }
+          },
+          arguments_);
+    } catch (...) {
+      error = core::ErrorFromCurrentException(name());  // an argument's copy constructor
+    }
+    const RunEnd end = EndRun();
+    if (end != RunEnd::kVoid) DropArguments();
+    if (end == RunEnd::kSeals && error != nullptr) {
+      PublishError(std::move(error));
+    } else if (end == RunEnd::kSeals) {
+      SealResult();
+    } else if (error == nullptr) {
+      DropResult();
+    }
+  }
+
+  void SealResult() { SealValue({.type = &core::TypeInfoOf<Result, Policy>(), .data = room_}, sizeof(Arguments)); }
+  void DropResult() { std::launder(reinterpret_cast<Result*>(room_))->~Result(); }
 
   void DropArguments() override {
     arguments_.~Arguments();
     arguments_gone_ = true;
   }
 
-  core::ErrorPtr Prepare() {
+  // With the result in room_, unless it gives an error.
+  template <class Tuple>
+  core::ErrorPtr Run(Tuple& slots) {
+    core::ErrorPtr error = Prepare(slots);
+    if (error != nullptr) return error;
+    try {
+      return Invoke(slots);
+    } catch (...) {
+      return core::ErrorFromCurrentException(name());
+    }
+  }
+
+  template <class Tuple>
+  core::ErrorPtr Prepare(Tuple& slots) {
     core::ErrorPtr error;
     int position = 0;
     std::apply(
-        [&](Slots&... slot) {
+        [&](auto&... slot) {
           ((++position, error == nullptr ? void(error = slot.Prepare(name(), position)) : void()), ...);
         },
-        arguments_);
+        slots);
     return error;
   }
 
-  core::ErrorPtr Invoke() {
+  template <class Tuple>
+  core::ErrorPtr Invoke(Tuple& slots) {
     return std::apply(
-        [&](Slots&... slot) -> core::ErrorPtr {
+        [&](auto&... slot) -> core::ErrorPtr {
           if constexpr (std::is_void_v<R>) {
             function_(slot.Give()...);
             ::new (room_) Result{};
@@ -164,7 +227,7 @@ class TypedCall final : public core::Call {
           }
           return nullptr;
         },
-        arguments_);
+        slots);
   }
 
   bool arguments_gone_ = false;

@@ -181,6 +181,12 @@ class ActorCreator {
     options_.restart.max_restarts = max_restarts;
     return *this;
   }
+  // How often a call is tried again when the actor restarts under it, not when its method throws; -1: without limit.
+  // Its arguments must be copyable, or taken by const reference. See actor/actor_options.h.
+  ActorCreator& SetMaxTaskRetries(int max_task_retries) {
+    options_.max_task_retries = max_task_retries;
+    return *this;
+  }
   // How many calls may be inside at once.
   ActorCreator& SetMaxConcurrency(int max_concurrency) {
     options_.max_concurrency = max_concurrency;
