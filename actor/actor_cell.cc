@@ -126,12 +126,22 @@ struct ActorCell::CreationWaiter final : core::Waiter {
   const core::RecordHold creation;  // so that no later one has its address
 };
 
+namespace {
+
+std::uint64_t NextCellNumber() {
+  static std::atomic<std::uint64_t> next{0};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 ActorCell::ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info)
     : host_(host),
       owner_(host.tasks().owner()),
       options_(std::move(options)),
       info_(info),
-      id_(core::ActorId::Random()) {}
+      id_(core::ActorId::Random()),
+      number_(NextCellNumber()) {}
 
 ActorCell::~ActorCell() {
   if (object_ != nullptr) info_.destroy(object_);

@@ -108,6 +108,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void* object() const { return object_; }
   const ClassInfo& info() const { return info_; }
   const core::ActorId& id() const { return id_; }
+  // Counts the cells of this process, in the order in which they were made.
+  std::uint64_t number() const { return number_; }
   const ActorOptions& options() const { return options_; }
   std::string Name() const;  // for people
   bool dead() const { return dead_.load(std::memory_order_acquire); }
@@ -192,6 +194,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   const ActorOptions options_;
   const ClassInfo& info_;
   const core::ActorId id_;
+  const std::uint64_t number_;
   std::atomic<std::uint32_t> refs_{1};
   std::atomic<std::uint32_t> handles_{1};
   std::atomic<std::size_t> queued_{0};

@@ -1,5 +1,6 @@
 #include "actor/actor_system.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -115,9 +116,13 @@ void ActorSystem::OnDead(ActorCell& cell) {
 }
 
 std::vector<CellPtr> ActorSystem::Cells() {
-  std::vector<CellPtr> cells;
   core::MutexLock lock(mutex_);
-  for (ActorCell* const cell : cells_) cells.emplace_back(*cell);
+  // Oldest first, whatever their addresses: schedules can be replayed.
+  std::vector<ActorCell*> ordered(cells_.begin(), cells_.end());
+  std::sort(ordered.begin(), ordered.end(),
+            [](const ActorCell* a, const ActorCell* b) { return a->number() < b->number(); });
+  std::vector<CellPtr> cells;
+  for (ActorCell* const cell : ordered) cells.emplace_back(*cell);
   return cells;
 }
 

@@ -45,6 +45,9 @@ TEST_F(InitOptions, ABadFlagIsNamedWithWhatItTakes) {
             "--ray_threads takes a whole number, 0 for as many as processors, but 'many' was given");
   EXPECT_EQ(ResolveArgs({"--ray_threads"}).status().message(),
             "--ray_threads takes a whole number, 0 for as many as processors, but nothing was given");
+  EXPECT_EQ(ResolveArgs({"--ray_schedule_seed=any"}).status().message(),
+            "--ray_schedule_seed takes a whole number, but 'any' was given");
+  EXPECT_EQ(ResolveArgs({"--ray_schedule_seed=5"})->schedule_seed, 5u);
   EXPECT_EQ(ResolveArgs({"--ray_default_actor_lifetime=forever"}).status().message(),
             "--ray_default_actor_lifetime takes DETACHED or NON_DETACHED, but 'forever' was given");
 }

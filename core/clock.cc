@@ -7,8 +7,9 @@ namespace rustyray::core {
 bool TimerSet::Arm(Timer& timer, Time at) {
   MutexLock lock(mutex_);
   timer.at_ = at;
+  timer.number_ = numbers_++;
   timer.armed_ = true;
-  const auto place = armed_.emplace(at, &timer).first;
+  const auto place = armed_.emplace(std::pair(at, timer.number_), &timer).first;
   return place == armed_.begin();
 }
 
@@ -17,7 +18,7 @@ bool TimerSet::Cancel(Timer& timer) {
   bool disarmed = false;
   for (;;) {
     if (timer.armed_) {
-      armed_.erase({timer.at_, &timer});
+      armed_.erase({timer.at_, timer.number_});
       timer.armed_ = false;
       disarmed = true;
     }
@@ -31,7 +32,7 @@ void TimerSet::FireDue(Time now) {
     Timer* due = nullptr;
     {
       MutexLock lock(mutex_);
-      if (armed_.empty() || armed_.begin()->first > now) return;
+      if (armed_.empty() || armed_.begin()->first.first > now) return;
       due = armed_.begin()->second;
       armed_.erase(armed_.begin());
       due->armed_ = false;
@@ -47,7 +48,7 @@ void TimerSet::FireDue(Time now) {
 
 Time TimerSet::Earliest() {
   MutexLock lock(mutex_);
-  return armed_.empty() ? kNever : armed_.begin()->first;
+  return armed_.empty() ? kNever : armed_.begin()->first.first;
 }
 
 namespace {

@@ -11,8 +11,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -44,6 +44,7 @@ class Timer {
   friend class TimerSet;
   const Fire fire_;
   Time at_ = kNever;
+  std::uint64_t number_ = 0;
   bool armed_ = false;
 };
 
@@ -62,7 +63,8 @@ class Clock {
   virtual bool ParkUntil(Parker& parker, Time deadline) = 0;
 };
 
-// The armed timers of one clock, earliest first. Not for users of clocks.
+// The armed timers of one clock, earliest first; of one time in the order in which they were armed, wherever they lie,
+// so that schedules can be replayed. Not for users of clocks.
 class TimerSet {
  public:
   // Returns whether it is now the earliest.
@@ -75,7 +77,8 @@ class TimerSet {
  private:
   Mutex mutex_;
   CondVar fired_;
-  std::set<std::pair<Time, Timer*>> armed_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<Time, std::uint64_t>, Timer*> armed_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t numbers_ ABSL_GUARDED_BY(mutex_) = 0;
   Timer* firing_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread::id firing_thread_ ABSL_GUARDED_BY(mutex_);
 };

@@ -200,5 +200,23 @@ TEST(RealClock, ParkUntilReturnsAtTheDeadlineWithoutAToken) {
   EXPECT_TRUE(clock->ParkUntil(parker, clock->Now() - seconds(1))) << "a token counts also when it is late";
 }
 
+TEST(ManualClock, TimersOfOneTimeFireInTheOrderInWhichTheyWereArmedWhereverTheyLie) {
+  struct Numbered final : Timer {
+    Numbered() : Timer([](Timer& timer) { static_cast<Numbered&>(timer).fired->push_back(&timer); }) {}
+    std::vector<const Timer*>* fired = nullptr;
+  };
+  ManualClock clock;
+  std::vector<const Timer*> fired;
+  Numbered timers[4];
+  for (const int i : {2, 3, 0, 1}) {
+    timers[i].fired = &fired;
+    clock.Arm(timers[i], Time(Duration(10)));
+  }
+  EXPECT_TRUE(clock.Cancel(timers[3]));
+  clock.Arm(timers[3], Time(Duration(10)));
+  clock.Advance(Duration(10));
+  EXPECT_EQ(fired, (std::vector<const Timer*>{&timers[2], &timers[0], &timers[1], &timers[3]}));
+}
+
 }  // namespace
 }  // namespace rustyray::core

@@ -1,7 +1,7 @@
 // Parker: puts one thread to sleep until another thread calls Unpark, by one futex word.
 //
 // Invariant: an Unpark before a Park is not lost: the next Park returns at once (one token, not a count).
-// Threads: Park* only by the parker's own thread; Unpark by any. The parker must outlive each Unpark: whoever may
+// Threads: Park* only by the parker's own thread; the others by any. The parker must outlive each Unpark: whoever may
 // still call it must be waited for before the parker goes.
 #ifndef RUSTYRAY_CORE_PARKER_H_
 #define RUSTYRAY_CORE_PARKER_H_
@@ -26,6 +26,9 @@ class Parker {
   void Unpark();
   // Takes the token if there is one, without sleeping.
   bool TryPark() { return word_.exchange(kEmpty, std::memory_order_acquire) == kToken; }
+
+  // Whether a Park would return at once.
+  bool has_token() const { return word_.load(std::memory_order_acquire) == kToken; }
 
  private:
   static constexpr std::uint32_t kEmpty = 0, kToken = 1, kParked = 2;

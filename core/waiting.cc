@@ -22,9 +22,9 @@ struct Wake final : Waiter {
         parker(parker) {}
   bool rang() const { return fired.load(std::memory_order_acquire); }
   // Takes it off `record`, or waits for the ring that is on its way.
-  void Retire(Record& record) {
+  void Retire(Record& record, Clock& clock) {
     if (rang() || record.RemoveWaiter(*this)) return;
-    while (!rang()) parker.Park();
+    while (!rang()) clock.ParkUntil(parker, kNever);
   }
 
   Parker& parker;
@@ -127,9 +127,9 @@ absl::Status Waiting::Park(Record& target, Record& inner, Time deadline) {
       clock_.ParkUntil(target_wake.parker, deadline);
       timed_out = deadline != kNever && clock_.Now() >= deadline;
     }
-    if (two) inner_wake.Retire(inner);
+    if (two) inner_wake.Retire(inner, clock_);
   }
-  target_wake.Retire(target);
+  target_wake.Retire(target, clock_);
   return timed_out && !target.ready() ? TimedOut() : absl::OkStatus();
 }
 

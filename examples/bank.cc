@@ -7,7 +7,8 @@
 // shuts out the instance before it; each entry is written before it counts. An answer may be lost after its entry was
 // written, so transfers are tried again under the same number, and an account books each number once.
 //
-// A seed decides on money, transfers and failures. The program checks each against the books; see --help.
+// A seed decides on money, transfers and failures, and with --replay on the schedule too: who runs when. The program
+// checks each against the books; see --help.
 #include <ray/api.h>
 
 #include <cstdint>
@@ -192,7 +193,8 @@ struct Day {
   std::vector<Book> books;
   std::vector<int> balances;  // as the accounts have it
   int done = 0, refused = 0, kills = 0, replaced = 0;
-  std::string problem;  // empty: there is none
+  std::uint64_t trace = 0;  // of its schedule
+  std::string problem;      // empty: there is none
 };
 
 Day RunDay(std::uint64_t seed) {
@@ -273,30 +275,47 @@ void PrintDay(const Day& day) {
               day.refused, day.kills, day.replaced);
 }
 
+// Threads as they come, or one at a time in an order drawn from the seed.
+Day RunDay(std::uint64_t seed, bool replay) {
+  ray::RayConfig config;
+  if (replay) config.schedule_seed = seed;
+  ray::Init(config);
+  Day day;
+  try {
+    day = RunDay(seed);
+  } catch (const ray::RayException& error) {
+    day.problem = error.what();
+  }
+  ray::Shutdown();
+  day.trace = ray::ScheduleTrace();
+  return day;
+}
+
 // Stops at the first day with a problem, and says which.
-bool RunDays(std::uint64_t first_seed, std::uint64_t seeds) {
+bool RunDays(std::uint64_t first_seed, std::uint64_t seeds, bool replay) {
   Day total;
   for (std::uint64_t seed = first_seed; seed - first_seed < seeds; ++seed) {
-    Day day;
-    try {
-      day = RunDay(seed);
-    } catch (const ray::RayException& error) {
-      day.problem = error.what();
-    }
+    const Day day = RunDay(seed, replay);
     if (!day.problem.empty()) {
-      std::printf("seed %llu: %s\nagain: bank --first-seed=%llu\n", static_cast<unsigned long long>(seed),
-                  day.problem.c_str(), static_cast<unsigned long long>(seed));
+      std::printf("seed %llu: %s\nagain: bank%s --first-seed=%llu\n", static_cast<unsigned long long>(seed),
+                  day.problem.c_str(), replay ? " --replay" : "", static_cast<unsigned long long>(seed));
       return false;
     }
     if (seeds == 1) PrintDay(day);
+    if (replay && seeds <= 100) {
+      std::printf("seed %llu: schedule %016llx\n", static_cast<unsigned long long>(seed),
+                  static_cast<unsigned long long>(day.trace));
+    }
     total.done += day.done;
     total.refused += day.refused;
     total.kills += day.kills;
     total.replaced += day.replaced;
+    total.trace = total.trace * 31 + day.trace;
   }
   if (seeds != 1) {
     std::printf("%llu seeds: %d transfers done, %d refused; %d kills, %d accounts replaced\n",
                 static_cast<unsigned long long>(seeds), total.done, total.refused, total.kills, total.replaced);
+    if (replay) std::printf("all schedules %016llx\n", static_cast<unsigned long long>(total.trace));
   }
   std::printf("money conserved\n");
   return true;
@@ -315,14 +334,16 @@ bool ReadFlag(std::string_view argument, std::string_view name, std::uint64_t& v
 
 int main(int argc, char** argv) {
   std::uint64_t seeds = 1, first_seed = 1;
+  bool replay = false;
   for (int i = 1; i < argc; ++i) {
-    if (!ReadFlag(argv[i], "--seeds=", seeds) && !ReadFlag(argv[i], "--first-seed=", first_seed)) {
-      std::fprintf(stderr, "usage: bank [--seeds=N] [--first-seed=S]\nRuns N days, each drawn from its seed.\n");
+    if (std::string_view(argv[i]) == "--replay") {
+      replay = true;
+    } else if (!ReadFlag(argv[i], "--seeds=", seeds) && !ReadFlag(argv[i], "--first-seed=", first_seed)) {
+      std::fprintf(stderr,
+                   "usage: bank [--seeds=N] [--first-seed=S] [--replay]\nRuns N days, each drawn from its seed; with "
+                   "--replay their schedules too, so that a seed runs the same again.\n");
       return std::string_view(argv[i]) == "--help" ? 0 : 2;
     }
   }
-  ray::Init();
-  const bool conserved = RunDays(first_seed, seeds);
-  ray::Shutdown();
-  return conserved ? 0 : 1;
+  return RunDays(first_seed, seeds, replay) ? 0 : 1;
 }

@@ -19,6 +19,17 @@ grep -qE "^$seeds seeds: [1-9][0-9]* transfers done, [1-9][0-9]* refused; [1-9][
   fail "something never happened"
 [[ "$(tail -n 1 <<<"$out")" == "money conserved" ]] || fail "the last line"
 
+# A seed replays its schedule, in another process too: the accounts, their instances, and who ran when.
+replays="$("$bank" --replay --first-seed=1000 --seeds=100)" || fail "$replays"
+[[ "$("$bank" --replay --first-seed=1000 --seeds=100)" == "$replays" ]] || fail "a seed gives two schedules: $replays"
+schedules="$(grep -oE '^seed [0-9]+: schedule [0-9a-f]{16}$' <<<"$replays" | awk '{ print $4 }' | sort -u | wc -l)"
+[[ "$schedules" == 100 ]] || fail "100 seeds give $schedules schedules: $replays"
+day="$("$bank" --replay --first-seed=1042)" || fail "$day"
+grep -qxF "$(grep '^seed 1042: ' <<<"$replays")" <<<"$day" || fail "a seed alone has another schedule: $day"
+out="$("$bank" --replay --first-seed=2000 --seeds="$seeds")" || fail "$out"
+echo "$out"
+[[ "$(tail -n 1 <<<"$out")" == "money conserved" ]] || fail "the last line of a replay"
+
 "$bank" --seeds=many >/dev/null 2>"$TEST_TMPDIR/err"
 [[ $? == 2 ]] || fail "a bad flag is taken"
 grep -q 'usage: bank \[--seeds=N\]' "$TEST_TMPDIR/err" || fail "a bad flag is not explained"

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "actor/actor_system.h"
+#include "core/seeded_schedule.h"
 #include "core/thread_pool.h"
 #include "core/waiting.h"
 #include "object_store/memory_object_store.h"
@@ -16,7 +17,9 @@ namespace {
 class EmbeddedRuntime final : public Runtime {
  public:
   explicit EmbeddedRuntime(const EmbeddedOptions& options)
-      : clock_(core::MakeRealClock()),
+      : seeded_(options.schedule_seed ? std::make_unique<core::SeededSchedule>(*options.schedule_seed) : nullptr),
+        real_clock_(seeded_ != nullptr ? nullptr : core::MakeRealClock()),
+        clock_(seeded_ != nullptr ? static_cast<core::Clock*>(seeded_.get()) : real_clock_.get()),
         waiting_(std::make_shared<core::Waiting>(*clock_)),
         owners_(options.track_owners ? ownership::MakeLocalOwnerService() : ownership::MakeNullOwnerService()),
         registry_(options.registrations),
@@ -24,15 +27,20 @@ class EmbeddedRuntime final : public Runtime {
                                                     .wait_at_limit = options.store_wait,
                                                     .waiting = waiting_,
                                                     .observer = options.track_owners ? owners_ : nullptr})),
-        pool_(core::MakeThreadPool({.places = options.threads, .max_threads = options.max_threads}, *clock_)),
+        pool_(seeded_ != nullptr
+                  ? core::MakeSeededPool(*seeded_)
+                  : core::MakeThreadPool({.places = options.threads, .max_threads = options.max_threads}, *clock_)),
         tasks_(*pool_, *clock_, store_->owner(), registry_),
-        actors_(*pool_, *clock_, tasks_) {}
+        actors_(*pool_, *clock_, tasks_) {
+    if (seeded_ != nullptr) seeded_->set_describe_waits([waiting = waiting_] { return waiting->Dump(); });
+  }
 
   object_store::ObjectStore& objects() override { return *store_; }
   task::TaskSystem& tasks() override { return tasks_; }
   actor::ActorSystem& actors() override { return actors_; }
   ownership::OwnerService& owners() override { return *owners_; }
   core::Clock& clock() override { return *clock_; }
+  std::uint64_t schedule_trace() const override { return seeded_ != nullptr ? seeded_->trace() : 0; }
 
   std::vector<std::string> Shutdown(core::Time deadline) override {
     actors_.StopAll();
@@ -46,7 +54,9 @@ class EmbeddedRuntime final : public Runtime {
   task::FunctionRegistry& registry() { return registry_; }
 
  private:
-  const std::unique_ptr<core::Clock> clock_;
+  const std::unique_ptr<core::SeededSchedule> seeded_;  // null: real threads and time
+  const std::unique_ptr<core::Clock> real_clock_;
+  core::Clock* const clock_;
   const std::shared_ptr<core::Waiting> waiting_;
   const std::shared_ptr<ownership::OwnerService> owners_;
   task::FunctionRegistry registry_;

@@ -3,7 +3,9 @@
 #define RUSTYRAY_RUNTIME_EMBEDDED_RUNTIME_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "core/clock.h"
@@ -23,6 +25,9 @@ struct EmbeddedOptions {
   core::Duration store_wait = core::Duration::zero();
   // Whether refs are counted for leak reports (a few nanoseconds an object).
   bool track_owners = true;
+  // One thread at a time, in an order drawn from this seed, and time that jumps: see core/seeded_schedule.h. `threads`
+  // and `max_threads` have no effect then.
+  std::optional<std::uint64_t> schedule_seed = std::nullopt;
   // The list of registered functions, asked again when a lookup misses. May be null.
   const task::Registration* (*registrations)() = nullptr;
 };

@@ -4,6 +4,7 @@
 #ifndef RUSTYRAY_RUNTIME_RUNTIME_H_
 #define RUSTYRAY_RUNTIME_RUNTIME_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ class Runtime {
   virtual actor::ActorSystem& actors() = 0;
   virtual ownership::OwnerService& owners() = 0;
   virtual core::Clock& clock() = 0;
+  // A hash of what a seeded schedule decided so far; 0 for other schedules.
+  virtual std::uint64_t schedule_trace() const { return 0; }
 
   // Fails what is queued, asks what runs to end, waits for it until `deadline`, then abandons it. Returns the names of
   // the functions that were abandoned; while there are any, the runtime must not be destroyed. Refs say kShutdown from

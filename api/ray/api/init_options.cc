@@ -38,6 +38,8 @@ const std::vector<Flag>& Flags() {
        [](const std::string& v, RayConfig& c) { return absl::SimpleAtoi(v, &c.threads) && c.threads >= 0; }},
       {"ray_store_limit_bytes", "a whole number of bytes",
        [](const std::string& v, RayConfig& c) { return absl::SimpleAtoi(v, &c.store_limit_bytes); }},
+      {"ray_schedule_seed", "a whole number",
+       [](const std::string& v, RayConfig& c) { return absl::SimpleAtoi(v, &c.schedule_seed.emplace()); }},
       {"ray_code_search_path", "paths, joined by ':'",
        [](const std::string& v, RayConfig& c) { return c.code_search_path = absl::StrSplit(v, ':'), true; }},
       {"ray_head_args", "arguments of ray start",
@@ -137,6 +139,7 @@ std::string Differences(const RayConfig& current, const RayConfig& other) {
   Compare("store_full", current.store_full, other.store_full, out);
   Compare("store_wait_ms", current.store_wait_ms, other.store_wait_ms, out);
   Compare("shutdown_timeout_ms", current.shutdown_timeout_ms, other.shutdown_timeout_ms, out);
+  Compare("schedule_seed", current.schedule_seed, other.schedule_seed, out);
   Compare("code_search_path", current.code_search_path, other.code_search_path, out);
   Compare("head_args", current.head_args, other.head_args, out);
   Compare("default_actor_lifetime", current.default_actor_lifetime, other.default_actor_lifetime, out);

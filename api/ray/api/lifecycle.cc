@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <set>
@@ -58,6 +59,7 @@ struct Process {
   std::vector<ThreadUse*> free_uses ABSL_GUARDED_BY(uses_mutex);
   std::set<Runtime*> keep ABSL_GUARDED_BY(uses_mutex);
 
+  std::atomic<std::uint64_t> last_trace{0};  // of the runtime that ended last
   std::atomic<bool> ever{false};
   std::atomic<bool> forked{false};
   bool barrier = false;  // whether the kernel offers membarrier; set before the first runtime
@@ -91,6 +93,7 @@ absl::Status End(Process& process) ABSL_EXCLUSIVE_LOCKS_REQUIRED(process.mutex) 
       process.runtime->Shutdown(timeout_ms < 0 ? rustyray::core::kNever
                                                : rustyray::core::SaturatingAdd(process.runtime->clock().Now(),
                                                                                std::chrono::milliseconds(timeout_ms)));
+  process.last_trace.store(process.runtime->schedule_trace());
   if (abandoned.empty()) {
     process.ended.push_back(std::move(process.runtime));
   } else {
@@ -218,8 +221,10 @@ absl::Status TryInit(const RayConfig& config, int argc, char** argv) {
   if (!engine.ok()) return engine.status();
   InstallHooks(process);
   Sweep(process);
-  rustyray::runtime::EmbeddedOptions options{
-      .threads = resolved->threads, .max_threads = resolved->max_threads, .registrations = &RegistrationList};
+  rustyray::runtime::EmbeddedOptions options{.threads = resolved->threads,
+                                             .max_threads = resolved->max_threads,
+                                             .schedule_seed = resolved->schedule_seed,
+                                             .registrations = &RegistrationList};
   if (resolved->store_limit_bytes != 0) options.store_limit_bytes = resolved->store_limit_bytes;
   if (resolved->store_full == StoreFullPolicy::WAIT) {
     options.store_wait = resolved->store_wait_ms < 0 ? rustyray::core::Duration::max()
@@ -276,6 +281,11 @@ std::string GetNamespace() {
   const internal::RuntimeUse runtime;
   internal::ThrowUnlessOk(runtime.status());
   return internal::NamespaceOr("");
+}
+
+std::uint64_t ScheduleTrace() {
+  const internal::RuntimeUse runtime;
+  return runtime ? runtime->schedule_trace() : internal::Process::Get().last_trace.load();
 }
 
 std::string DumpWaits() {

@@ -5,6 +5,7 @@
 #define RAY_API_RAY_CONFIG_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,12 @@ class RayConfig {
   int store_wait_ms = -1;
   // How long Shutdown waits for tasks that run, in milliseconds; then it abandons and reports them. -1: for good.
   int shutdown_timeout_ms = 10'000;
+
+  // For tests: one thread at a time, in an order drawn from this seed, and time that jumps to the next deadline when
+  // nothing else is left to do. The same seed replays a run, races included, in another process too; ray::ScheduleTrace
+  // tells runs apart. All calls of ray:: must come from the thread that calls Init and from tasks and actors; a program
+  // in which nobody can go on aborts, and says who waits.
+  std::optional<std::uint64_t> schedule_seed;
 
   // For engines with worker processes: where the user's code is found, and what `ray start` is given.
   std::vector<std::string> code_search_path;
