@@ -8,6 +8,11 @@
 
 namespace rustyray::core {
 
+absl::Status EmptyRef() {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
+                    "an empty object ref has no value: it was default-constructed or moved from");
+}
+
 ObjectId ObjectRef::Id() const {
   if (record_ == nullptr) return ObjectId::Nil();
   if (record_->is_indexed() || record_->owner() == nullptr) return record_->IdOrNil();
@@ -15,10 +20,7 @@ ObjectId ObjectRef::Id() const {
 }
 
 absl::Status ObjectRef::Wait(Time deadline) const {
-  if (record_ == nullptr) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
-                      "an empty object ref has no value: it was default-constructed or moved from");
-  }
+  if (record_ == nullptr) return EmptyRef();
   if (const RecordOwner* const owner = record_->owner(); owner != nullptr && owner->closed()) {
     return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown,
                       "the object ref is from before a Shutdown: its runtime is gone");

@@ -28,6 +28,9 @@
 
 namespace rustyray::core {
 
+// The error of reading, or waiting for, a null ref.
+absl::Status EmptyRef();
+
 class ObjectRef {
  public:
   ObjectRef() = default;

@@ -65,7 +65,19 @@ absl::Status TimedOut() {
 
 }  // namespace
 
-absl::Status Waiting::WaitFor(const ObjectRef& ref, Time deadline) { return WaitForRecord(*ref.record(), deadline); }
+absl::Status CheckRefs(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (at(i)) continue;
+    return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
+                      absl::StrCat("ref ", i, " of ", count, " is empty: it was default-constructed or moved from"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Waiting::WaitFor(const ObjectRef& ref, Time deadline) {
+  if (!ref) return EmptyRef();
+  return WaitForRecord(*ref.record(), deadline);
+}
 
 absl::Status Waiting::WaitForRecord(Record& record, Time deadline) {
   if (record.ready()) return absl::OkStatus();
@@ -135,6 +147,7 @@ absl::Status Waiting::Park(Record& target, Record& inner, Time deadline) {
 
 absl::Status Waiting::WaitForAll(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at,
                                  Time deadline) {
+  if (absl::Status status = CheckRefs(count, at); !status.ok()) return status;
   if (deadline == kNever) {
     for (std::size_t i = count; i-- > 0;) {
       const ObjectRef& ref = at(i);
@@ -144,7 +157,7 @@ absl::Status Waiting::WaitForAll(std::size_t count, absl::FunctionRef<const Obje
     }
   }
   for (std::size_t i = 0; i < count; ++i) {
-    if (absl::Status status = WaitFor(at(i), deadline); !status.ok()) return status;
+    if (absl::Status status = WaitForRecord(*at(i).record(), deadline); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -179,6 +192,11 @@ struct Gathering {
 
 absl::StatusOr<std::size_t> Waiting::WaitForSome(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at,
                                                  std::size_t enough, Time deadline) {
+  if (absl::Status status = CheckRefs(count, at); !status.ok()) return status;
+  if (enough > count) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
+                      absl::StrCat(enough, " of ", count, " refs can never be ready"));
+  }
   const auto count_ready = [&] {
     std::size_t ready = 0;
     for (std::size_t i = 0; i < count; ++i) ready += at(i).ready();

@@ -27,6 +27,9 @@
 
 namespace rustyray::core {
 
+// InvalidArgument for the first null ref of `count`, which says which one it is.
+absl::Status CheckRefs(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at);
+
 class Waiting {
  public:
   // Below this much stack a wait parks rather than runs a call inline.
@@ -38,7 +41,7 @@ class Waiting {
   Waiting& operator=(const Waiting&) = delete;
 
   // OK once `ref` is ready, with a value or an error. DeadlineExceeded (kTimeout) at the deadline; kWaitCycle;
-  // ResourceExhausted when a thread more may not sleep.
+  // ResourceExhausted when a thread more may not sleep; InvalidArgument for a null ref, here and below.
   absl::Status WaitFor(const ObjectRef& ref, Time deadline);
 
   // The same for a record that the caller keeps alive otherwise.
@@ -49,7 +52,7 @@ class Waiting {
   absl::Status WaitForAll(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at, Time deadline);
 
   // Waits until at least `enough` are ready, or the deadline; returns how many are. Does not help. Registers with all,
-  // so that its cost does not depend on how often they change.
+  // so that its cost does not depend on how often they change. InvalidArgument for an `enough` above `count`.
   absl::StatusOr<std::size_t> WaitForSome(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at,
                                           std::size_t enough, Time deadline);
 

@@ -34,19 +34,7 @@ std::size_t DefaultStoreLimit() {
   return limit;
 }
 
-absl::Status ObjectStore::CheckRefs(std::span<const core::ObjectRef> refs) {
-  for (std::size_t i = 0; i < refs.size(); ++i) {
-    if (!refs[i]) {
-      return core::MakeStatus(
-          absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid,
-          absl::StrCat("ref ", i, " of ", refs.size(), " is empty: it was default-constructed or moved from"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ObjectStore::WaitForAll(std::span<const core::ObjectRef> refs, core::Time deadline) {
-  if (absl::Status status = CheckRefs(refs); !status.ok()) return status;
   if (std::all_of(refs.begin(), refs.end(), [](const core::ObjectRef& ref) { return ref.ready(); })) {
     return absl::OkStatus();
   }
@@ -56,7 +44,6 @@ absl::Status ObjectStore::WaitForAll(std::span<const core::ObjectRef> refs, core
 
 absl::StatusOr<std::size_t> ObjectStore::WaitForSome(std::span<const core::ObjectRef> refs, std::size_t enough,
                                                      core::Time deadline) {
-  if (absl::Status status = CheckRefs(refs); !status.ok()) return status;
   return waiting().WaitForSome(
       refs.size(), [&](std::size_t i) -> const core::ObjectRef& { return refs[i]; }, enough, deadline);
 }

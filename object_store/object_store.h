@@ -162,7 +162,7 @@ class ObjectStore {
   }
 
   // Waits until `enough` of `refs` are ready, with a value or an error, or the deadline; returns how many are.
-  // InvalidArgument for null refs.
+  // InvalidArgument for null refs, and for more than there are.
   absl::StatusOr<std::size_t> WaitForSome(std::span<const core::ObjectRef> refs, std::size_t enough,
                                           core::Time deadline = core::kNever);
 
@@ -201,7 +201,6 @@ class ObjectStore {
 
  private:
   absl::Status WaitForAll(std::span<const core::ObjectRef> refs, core::Time deadline);
-  static absl::Status CheckRefs(std::span<const core::ObjectRef> refs);
 
   template <class T, class Policy>
   static void Discard(core::Stored<T, Policy>& stored) {

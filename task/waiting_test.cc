@@ -482,6 +482,27 @@ TEST_F(PoolTest, WaitForSomeTakesTheSameRefTwice) {
             2u);
 }
 
+TEST_F(PoolTest, WaitsForNullRefsAndForMoreThanThereAreAreErrors) {
+  UsePool(1);
+  const ObjectRef pending = ObjectRef::Adopt(new core::Promised<int>(owner));
+  const std::vector<ObjectRef> refs{pending, ObjectRef()};
+  const auto at = [&](std::size_t i) -> const ObjectRef& { return refs[i]; };
+  for (const core::Time deadline : {kNever, clock->Now()}) {
+    const absl::Status one = waiting.WaitFor(refs[1], deadline);
+    EXPECT_TRUE(absl::IsInvalidArgument(one));
+    EXPECT_EQ(Text(one), "an empty object ref has no value: it was default-constructed or moved from");
+    for (const absl::Status& status :
+         {waiting.WaitForAll(2, at, deadline), waiting.WaitForSome(2, at, 1, deadline).status()}) {
+      EXPECT_TRUE(absl::IsInvalidArgument(status));
+      EXPECT_EQ(KindOf(status), ErrorKind::kInvalid);
+      EXPECT_EQ(Text(status), "ref 1 of 2 is empty: it was default-constructed or moved from");
+    }
+    const absl::Status more = waiting.WaitForSome(1, at, 2, deadline).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(more));
+    EXPECT_EQ(Text(more), "2 of 1 refs can never be ready");
+  }
+}
+
 TEST_F(PoolTest, RingsRaceTheEndOfAWaitForSome) {
   UsePool(2);
   core::ForSeeds(core::Sized(300, 10'000), [&](std::uint64_t seed) {

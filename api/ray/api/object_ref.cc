@@ -23,21 +23,6 @@ Time Deadline(Runtime& runtime, int timeout_ms) {
   return rustyray::core::SaturatingAdd(runtime.clock().Now(), std::chrono::milliseconds(timeout_ms));
 }
 
-absl::Status EmptyRef(std::string_view position) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kInvalid,
-                    std::string(absl::StrCat(absl::string_view(position.data(), position.size()),
-                                             "an empty object ref has no value: it was default-constructed or moved "
-                                             "from")));
-}
-
-// What is wrong with the refs before any wait.
-absl::Status CheckRefs(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at) {
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!at(i)) return EmptyRef(std::string(absl::StrCat("ref ", i, " of ", count, ": ")));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status AwaitObject(const ObjectRef& ref, std::string_view raw_type, int timeout_ms) {
@@ -46,14 +31,12 @@ absl::Status AwaitObject(const ObjectRef& ref, std::string_view raw_type, int ti
   }
   const RuntimeUse runtime;
   if (!runtime) return runtime.status();
-  if (!ref) return EmptyRef("");
   return ref.AwaitType(raw_type, Deadline(*runtime.operator->(), timeout_ms));
 }
 
 absl::Status AwaitAll(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at, int timeout_ms) {
   const RuntimeUse runtime;
   if (!runtime) return runtime.status();
-  if (absl::Status status = CheckRefs(count, at); !status.ok()) return status;
   return runtime->objects().waiting().WaitForAll(count, at, Deadline(*runtime.operator->(), timeout_ms));
 }
 
@@ -66,7 +49,7 @@ absl::StatusOr<std::vector<bool>> AwaitSome(std::size_t count, absl::FunctionRef
                       std::string(absl::StrCat("Wait: num_objects must be from 1 to the number of refs, ", count,
                                                ", but it is ", enough)));
   }
-  if (absl::Status status = CheckRefs(count, at); !status.ok()) return status;
+  if (absl::Status status = rustyray::core::CheckRefs(count, at); !status.ok()) return status;
   std::unordered_set<ObjectRef> seen;
   for (std::size_t i = 0; i < count; ++i) {
     if (!seen.insert(at(i)).second) {
