@@ -5,10 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "api/thrown.h"
 #include "gtest/gtest.h"
 #include "ray/testing.h"
 
 namespace {
+
+using ray::Thrown;
 
 struct Base {
   virtual ~Base() = default;
@@ -63,20 +66,6 @@ RAY_REMOTE(&Counter::Bad, &Counter::Restarted, &Counter::Leave, &Counter::CallIt
            &Counter::DieUntil);
 RAY_REMOTE(RAY_FUNC(&Counter::Overloaded, int), RAY_FUNC(&Counter::Overloaded, const std::string&));
 RAY_REMOTE(&Base::Who, &Base::Inherited, &Counter::UntilKilled, Holder::Create, &Holder::AddToIt, AddTo, Ten);
-
-template <class E, class Call>
-std::string Thrown(Call call) {
-  try {
-    call();
-  } catch (const E& e) {
-    return e.what();
-  } catch (const std::exception& e) {
-    return std::string("another exception: ") + e.what();
-  }
-  return "nothing was thrown";
-}
-
-#define EXPECT_HAS(text, part) EXPECT_NE(std::string(text).find(part), std::string::npos) << text
 
 using Actors = ray::testing::RayTest;
 

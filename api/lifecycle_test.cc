@@ -8,9 +8,12 @@
 #include <thread>
 #include <vector>
 
+#include "api/thrown.h"
 #include "gtest/gtest.h"
 
 namespace {
+
+using ray::Thrown;
 
 int Echo(int x) { return x; }
 std::atomic<bool> running{false};
@@ -26,16 +29,6 @@ int Obedient() {
   return 1;
 }
 RAY_REMOTE(Echo, Stubborn, Obedient);
-
-template <class Call>
-std::string Thrown(Call call) {
-  try {
-    call();
-  } catch (const ray::RayException& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(Lifecycle, CallsBeforeInitSayWhatIsMissing) {
   EXPECT_FALSE(ray::IsInitialized());

@@ -10,10 +10,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "api/thrown.h"
 #include "gtest/gtest.h"
 #include "ray/testing.h"
 
 namespace {
+
+using ray::Thrown;
 
 int Echo(int x) { return x; }
 int Add(int x, int y) { return x + y; }
@@ -83,22 +86,7 @@ RAY_REMOTE(Echo, Add, Half, Length, Shout, Grow, Steal, Touch, Check, Root, Fail
 RAY_REMOTE(Unique, Take, RAY_FUNC(Overloaded, int), RAY_FUNC(Overloaded, const std::string&), Deref, SumAll, MakeRef);
 RAY_REMOTE(Spin, Nap, Shared, UntilCancelled, ShutdownInside, WaitForItself, Nested);
 
-// What the call threw, of the exception type E.
-template <class E, class Call>
-std::string Thrown(Call call) {
-  try {
-    call();
-  } catch (const E& e) {
-    return e.what();
-  } catch (const std::exception& e) {
-    return std::string("another exception: ") + e.what();
-  }
-  return "nothing was thrown";
-}
-
 using Ray = ray::testing::RayTest;
-
-#define EXPECT_HAS(text, part) EXPECT_NE(std::string(text).find(part), std::string::npos) << text
 
 TEST_F(Ray, TasksTakeValuesAndRefsAndTheirResultsAreRefs) {
   auto three = ray::Task(Add).Remote(1, 2);

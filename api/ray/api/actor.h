@@ -23,6 +23,7 @@
 #include "actor/actor_ref.h"
 #include "actor/actor_system.h"
 #include "ray/api/argument_check.h"
+#include "ray/api/caller.h"
 #include "ray/api/exception.h"
 #include "ray/api/object_ref.h"
 #include "ray/api/policy.h"
@@ -57,13 +58,10 @@ struct HandleAccess {
 
 // One method call to be.
 template <class C, class M>
-class ActorTaskCaller {
+class ActorTaskCaller : public Caller<ActorTaskCaller<C, M>, M> {
  public:
-  using Signature = rustyray::task::SignatureOf<M>;
-  using Result = RefTo<rustyray::task::StoredResult<typename Signature::Result>>;
-
   ActorTaskCaller(rustyray::actor::ActorRef<C> actor, M method, const rustyray::task::Registration& registration)
-      : actor_(std::move(actor)), method_(method), registration_(&registration) {}
+      : Caller<ActorTaskCaller, M>(registration), actor_(std::move(actor)), method_(method) {}
 
   // For errors and dumps; default: the method's name.
   ActorTaskCaller& SetName(std::string name) {
@@ -71,31 +69,18 @@ class ActorTaskCaller {
     return *this;
   }
 
-  template <class... A>
-  Result Remote(A&&... arguments) {
-    return OrThrow(TryRemote(std::forward<A>(arguments)...));
-  }
-
-  template <class... A>
-  absl::StatusOr<Result> TryRemote(A&&... arguments) {
-    static_assert(sizeof...(A) == Signature::kArity, "Remote must be given as many arguments as the method takes");
-    if constexpr (sizeof...(A) == Signature::kArity) {
-      const RuntimeUse runtime;
-      if (!runtime) return runtime.status();
-      if (const int empty = FirstEmptyRef<typename Signature::Parameters>(arguments...)) {
-        return EmptyRefArgument(registration_->info.name, empty);
-      }
-      rustyray::task::CallPtr call = rustyray::actor::MakeMethodCall<C, Policy>(*actor_.cell(), registration_->info,
-                                                                                method_, std::forward<A>(arguments)...);
-      if (!name_.empty()) call->EnsureAnnex().name = name_;
-      return Result(RefAccess::MakeAs<Result>(actor_.cell()->Submit(std::move(call))));
-    }
-  }
-
  private:
+  friend class Caller<ActorTaskCaller, M>;
+  template <class... A>
+  rustyray::core::ObjectRef Submit(Runtime&, A&&... arguments) {
+    rustyray::task::CallPtr call = rustyray::actor::MakeMethodCall<C, Policy>(*actor_.cell(), this->info(), method_,
+                                                                              std::forward<A>(arguments)...);
+    if (!name_.empty()) call->EnsureAnnex().name = name_;
+    return actor_.cell()->Submit(std::move(call));
+  }
+
   rustyray::actor::ActorRef<C> actor_;
   M method_;
-  const rustyray::task::Registration* registration_;
   std::string name_;
 };
 

@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/call.h"
-#include "ray/api/argument_check.h"
+#include "ray/api/caller.h"
 #include "ray/api/exception.h"
 #include "ray/api/object_ref.h"
 #include "ray/api/policy.h"
@@ -40,13 +40,10 @@ absl::StatusOr<const rustyray::task::Registration*> FindFunction(Runtime& runtim
 absl::Status CancelTask(const rustyray::core::ObjectRef& ref);
 
 template <class F>
-class TaskCaller {
+class TaskCaller : public Caller<TaskCaller<F>, F> {
  public:
-  using Signature = rustyray::task::SignatureOf<F>;
-  using Result = RefTo<rustyray::task::StoredResult<typename Signature::Result>>;
-
   TaskCaller(F function, const rustyray::task::Registration& registration)
-      : function_(function), registration_(&registration) {}
+      : Caller<TaskCaller, F>(registration), function_(function) {}
 
   // For errors and dumps; default: the function's name.
   TaskCaller& SetName(std::string name) {
@@ -59,31 +56,18 @@ class TaskCaller {
     return *this;
   }
 
-  template <class... A>
-  Result Remote(A&&... arguments) {
-    return OrThrow(TryRemote(std::forward<A>(arguments)...));
-  }
-
-  template <class... A>
-  absl::StatusOr<Result> TryRemote(A&&... arguments) {
-    static_assert(sizeof...(A) == Signature::kArity, "Remote must be given as many arguments as the function takes");
-    if constexpr (sizeof...(A) == Signature::kArity) {
-      const RuntimeUse runtime;
-      if (!runtime) return runtime.status();
-      if (const int empty = FirstEmptyRef<typename Signature::Parameters>(arguments...)) {
-        return EmptyRefArgument(registration_->info.name, empty);
-      }
-      rustyray::task::TaskSystem& tasks = runtime->tasks();
-      rustyray::task::CallPtr call = rustyray::task::MakeCall<Policy>(tasks.owner(), registration_->info, function_,
-                                                                      std::forward<A>(arguments)...);
-      tasks.Apply(options_, *call);
-      return RefAccess::MakeAs<Result>(tasks.Submit(std::move(call)));
-    }
-  }
-
  private:
+  friend class Caller<TaskCaller, F>;
+  template <class... A>
+  rustyray::core::ObjectRef Submit(Runtime& runtime, A&&... arguments) {
+    rustyray::task::TaskSystem& tasks = runtime.tasks();
+    rustyray::task::CallPtr call =
+        rustyray::task::MakeCall<Policy>(tasks.owner(), this->info(), function_, std::forward<A>(arguments)...);
+    tasks.Apply(options_, *call);
+    return tasks.Submit(std::move(call));
+  }
+
   F function_;
-  const rustyray::task::Registration* registration_;
   rustyray::task::TaskOptions options_;
 };
 
