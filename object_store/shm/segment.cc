@@ -1,0 +1,659 @@
+#include "object_store/shm/segment.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "object_store/shm/crash_point.h"
+#include "object_store/shm/failure.h"
+
+namespace rustyray::object_store::shm {
+namespace {
+
+// A look without a lock is tried this often before it takes the lock.
+constexpr int kLooksWithoutLock = 64;
+// What has to be rebuilt more often than this within one operation cannot be repaired.
+constexpr int kMostRecoveries = 4;
+
+absl::Status NotThere(const core::ObjectId& id) {
+  return Failure(absl::StatusCode::kNotFound, absl::StrCat("there is no object with the id ", id.Hex()));
+}
+
+absl::Status Damaged(const core::ObjectId& id) {
+  return Failure(absl::StatusCode::kDataLoss, absl::StrCat("the entry of the object ", id.Hex(),
+                                                           " in shared memory is damaged: the object is lost"));
+}
+
+// In the machine's own order: a segment never leaves it.
+std::array<std::uint64_t, 2> WordsOf(const core::ObjectId& id) {
+  return std::bit_cast<std::array<std::uint64_t, 2>>(id);
+}
+
+core::ObjectId IdOf(std::uint64_t high, std::uint64_t low) {
+  return std::bit_cast<core::ObjectId>(std::array<std::uint64_t, 2>{high, low});
+}
+
+std::uint64_t Now() { return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()); }
+
+}  // namespace
+
+// --- Operations.
+
+absl::Status Segment::Run(absl::FunctionRef<Step()> operation) {
+  const core::Time patience = std::chrono::steady_clock::now() + Gate::kPatience;
+  for (int recoveries = 0; recoveries <= kMostRecoveries;) {
+    if (file_->forked()) {
+      return core::MakeStatus(absl::StatusCode::kFailedPrecondition, core::ErrorKind::kShutdown,
+                              "this process is the child of a fork: it must open the shared-memory store itself");
+    }
+    std::uint32_t epoch = header_.epoch.load(std::memory_order_acquire);
+    Step step = gate_.Enter();
+    if (step == Step::kDone) {
+      epoch = header_.epoch.load(std::memory_order_acquire);
+      step = operation();
+      gate_.Leave();
+    }
+    if (step == Step::kDone) return absl::OkStatus();
+    if (step == Step::kStuck || std::chrono::steady_clock::now() >= patience) break;
+    if (step == Step::kAgain) continue;
+    ++recoveries;
+    if (absl::Status status = Recover(false, epoch); !status.ok()) return status;
+  }
+  return Failure(absl::StatusCode::kUnavailable,
+                 absl::StrCat("the shared-memory store ", file_->path(),
+                              " cannot be used: a process that has it is in the middle ",
+                              "of an operation and does not go on, or the segment is damaged beyond repair"));
+}
+
+// --- Finding.
+
+std::uint64_t Segment::HashOf(const core::ObjectId& id) const {
+  const auto [high, low] = WordsOf(id);
+  return Combine(Combine(key_, high), low);
+}
+
+std::atomic<std::uint32_t>& Segment::BucketOf(std::uint64_t hash) const {
+  const std::uint64_t bucket = (hash >> 32) & (geometry_.buckets_per_shard - 1);
+  return buckets_[std::uint64_t{ShardOf(hash)} * geometry_.buckets_per_shard + bucket];
+}
+
+bool Segment::EntryIsUsable(std::uint32_t number) const {
+  return number < geometry_.max_entries &&
+         file_->Reserve(geometry_.entries_at + std::uint64_t{number} * sizeof(Entry), sizeof(Entry));
+}
+
+Step Segment::Walk(const core::ObjectId& id, std::uint64_t hash, Found& found) const {
+  found = {};
+  const auto [high, low] = WordsOf(id);
+  const std::uint32_t shard = ShardOf(hash);
+  std::atomic<std::uint32_t>& bucket = BucketOf(hash);
+  const auto offset = static_cast<std::uint64_t>(reinterpret_cast<char*>(&bucket) - file_->base());
+  if (!file_->Reserve(offset, sizeof(bucket))) return Step::kDone;  // nobody ever wrote that page
+  std::uint32_t next = bucket.load(std::memory_order_acquire);
+  for (std::uint32_t steps = 0; next != 0; ++steps) {
+    const std::uint32_t number = next - 1;
+    if (steps > geometry_.entries_per_shard || !EntryIsUsable(number) || number % geometry_.shards != shard) {
+      return Step::kRecover;
+    }
+    const Entry& at = entry(number);
+    if (at.fixed[0].load(std::memory_order_acquire) == high && at.fixed[1].load(std::memory_order_acquire) == low) {
+      const std::optional<EntryWord> word = EntryWord::Unpack(at.state.load(std::memory_order_acquire));
+      if (!word.has_value()) return Step::kRecover;
+      if (word->state == EntryState::kSealed || word->state == EntryState::kCreating) {
+        found = {number, *word};
+        return Step::kDone;
+      }
+    }
+    next = at.next.load(std::memory_order_acquire);
+  }
+  return Step::kDone;
+}
+
+Step Segment::Find(const core::ObjectId& id, std::uint64_t hash, Found& found) {
+  Shard& its = shard(ShardOf(hash));
+  for (int look = 0; look < kLooksWithoutLock; ++look) {
+    const std::uint32_t version = its.version.load(std::memory_order_acquire);
+    const Step step = Walk(id, hash, found);
+    if (step == Step::kDone && found.entry != kNoEntry) return step;
+    // What a chain says while it changes means nothing, also that it is damaged.
+    if ((version & 1) == 0 && its.version.load(std::memory_order_acquire) == version) return step;
+  }
+  if (const Step step = gate_.Lock(its.lock); step != Step::kDone) return step;
+  const Step step = Walk(id, hash, found);
+  gate_.Unlock(its.lock);
+  return step;
+}
+
+// --- Fields.
+
+std::uint64_t Segment::FieldsChecksum(std::uint32_t number, const std::array<std::uint64_t, 7>& fixed) const {
+  std::uint64_t hash = key_ ^ number;
+  for (const std::uint64_t word : fixed) hash = Combine(hash, word);
+  for (const auto& word : entry(number).name) hash = Combine(hash, word.load(std::memory_order_relaxed));
+  return hash | 1;  // never 0
+}
+
+void Segment::WriteFields(std::uint32_t number, const Wanted& wanted, Block block) {
+  Entry& to = entry(number);
+  const auto [high, low] = WordsOf(wanted.id);
+  const std::array<std::uint64_t, 7> fixed = {
+      high,
+      low,
+      std::uint64_t{block.unit} << 32 | block.units,
+      wanted.size,
+      wanted.fingerprint,
+      std::uint64_t{slot_} | std::uint64_t(std::bit_width(wanted.align) - 1) << 8 |
+          static_cast<std::uint64_t>(wanted.lifetime) << 16 | std::uint64_t{wanted.type_name.size()} << 32,
+      slot_generation_,
+  };
+  std::array<std::uint64_t, kInlineName / 8> name = {};
+  if (wanted.type_name.size() <= kInlineName) {
+    std::memcpy(name.data(), wanted.type_name.data(), wanted.type_name.size());
+  } else {
+    name[0] = Checksum(wanted.type_name, key_);
+    std::memcpy(arena_ + std::size_t{block.unit} * kUnit + wanted.size, wanted.type_name.data(),
+                wanted.type_name.size());
+  }
+  for (std::size_t i = 0; i < name.size(); ++i) to.name[i].store(name[i], std::memory_order_relaxed);
+  for (std::size_t i = 0; i < fixed.size(); ++i) to.fixed[i].store(fixed[i], std::memory_order_relaxed);
+  RUSTYRAY_CRASH_POINT("create.fields");
+  to.checksum.store(FieldsChecksum(number, fixed), std::memory_order_relaxed);
+  to.has_payload_checksum.store(0, std::memory_order_relaxed);
+  to.recency.store(Now(), std::memory_order_relaxed);
+}
+
+std::optional<EntryFields> Segment::ReadFields(std::uint32_t number) const {
+  const Entry& from = entry(number);
+  std::array<std::uint64_t, 7> fixed;
+  for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i] = from.fixed[i].load(std::memory_order_relaxed);
+  if (from.checksum.load(std::memory_order_relaxed) != FieldsChecksum(number, fixed)) return std::nullopt;
+  const EntryFields fields{.id_high = fixed[0],
+                           .id_low = fixed[1],
+                           .unit = static_cast<std::uint32_t>(fixed[2] >> 32),
+                           .units = static_cast<std::uint32_t>(fixed[2]),
+                           .size = fixed[3],
+                           .fingerprint = fixed[4],
+                           .creator_slot = static_cast<std::uint8_t>(fixed[5]),
+                           .align_log2 = static_cast<std::uint8_t>(fixed[5] >> 8),
+                           .lifetime = static_cast<std::uint8_t>(fixed[5] >> 16),
+                           .name_size = static_cast<std::uint16_t>(fixed[5] >> 32),
+                           .creator_generation = static_cast<std::uint32_t>(fixed[6])};
+  // The checksum is no secret to whoever can write here: what follows from the fields is looked at, too.
+  const std::uint64_t behind = fields.name_size > kInlineName ? fields.name_size : 0;
+  const std::uint64_t room = std::uint64_t{fields.units} * kUnit;
+  if (fields.units == 0 || fields.unit >= geometry_.arena_units || fields.units > geometry_.arena_units - fields.unit ||
+      fields.size > room || behind > room - fields.size || fields.creator_slot >= kSlots || fields.align_log2 > 6) {
+    return std::nullopt;
+  }
+  return fields;
+}
+
+std::string Segment::TypeNameOf(std::uint32_t number) const {
+  constexpr std::string_view kDamaged = "(a name that is damaged)";
+  const Entry& from = entry(number);
+  std::array<std::uint64_t, kInlineName / 8> name;
+  for (std::size_t i = 0; i < name.size(); ++i) name[i] = from.name[i].load(std::memory_order_relaxed);
+  const std::optional<EntryFields> fields = ReadFields(number);
+  if (!fields.has_value()) return std::string(kDamaged);
+  if (fields->name_size <= kInlineName) return {reinterpret_cast<const char*>(name.data()), fields->name_size};
+  std::string read(arena_ + std::size_t{fields->unit} * kUnit + fields->size, fields->name_size);
+  return Checksum(read, key_) == name[0] ? read : std::string(kDamaged);
+}
+
+// --- Entries.
+
+Step Segment::TakeEntry(std::uint32_t number_of_shard, std::uint32_t& number, bool& no_pages) {
+  Shard& its = shard(number_of_shard);
+  no_pages = false;
+  number = kNoEntry;
+  if (const std::uint32_t head = its.free_head.load(std::memory_order_relaxed); head != 0) {
+    if (!EntryIsUsable(head - 1) || (head - 1) % geometry_.shards != number_of_shard) return Step::kRecover;
+    const std::optional<EntryWord> word = EntryWord::Unpack(entry(head - 1).state.load(std::memory_order_relaxed));
+    if (!word.has_value() || word->state != EntryState::kFree) return Step::kRecover;
+    its.free_head.store(entry(head - 1).next.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    number = head - 1;
+    return Step::kDone;
+  }
+  const std::uint32_t local = its.next_unused.load(std::memory_order_relaxed);
+  if (local > geometry_.entries_per_shard) return Step::kRecover;
+  if (local == geometry_.entries_per_shard) return Step::kDone;
+  const std::uint32_t fresh = local * geometry_.shards + number_of_shard;
+  if (!EntryIsUsable(fresh)) {
+    no_pages = true;
+    return Step::kDone;
+  }
+  if (EntryWord::Unpack(entry(fresh).state.load(std::memory_order_relaxed)) != EntryWord{}) return Step::kRecover;
+  its.next_unused.store(local + 1, std::memory_order_relaxed);
+  number = fresh;
+  return Step::kDone;
+}
+
+Step Segment::Unlink(std::uint32_t number, std::uint64_t hash) {
+  Shard& its = shard(ShardOf(hash));
+  std::atomic<std::uint32_t>* link = &BucketOf(hash);
+  for (std::uint32_t steps = 0; steps <= geometry_.entries_per_shard; ++steps) {
+    const std::uint32_t next = link->load(std::memory_order_relaxed);
+    if (next == 0 || !EntryIsUsable(next - 1)) return Step::kRecover;
+    if (next - 1 != number) {
+      link = &entry(next - 1).next;
+      continue;
+    }
+    its.version.fetch_add(1, std::memory_order_acq_rel);
+    RUSTYRAY_CRASH_POINT("unlink.version");
+    link->store(entry(number).next.load(std::memory_order_relaxed), std::memory_order_release);
+    its.version.fetch_add(1, std::memory_order_acq_rel);
+    return Step::kDone;
+  }
+  return Step::kRecover;
+}
+
+void Segment::FreeEntry(std::uint32_t number, EntryWord was) {
+  Entry& freed = entry(number);
+  Shard& its = shard(number % geometry_.shards);
+  freed.checksum.store(0, std::memory_order_relaxed);
+  freed.state.store(EntryWord{EntryState::kFree, was.generation + 1}.Pack(), std::memory_order_release);
+  RUSTYRAY_CRASH_POINT("free.state");
+  freed.next.store(its.free_head.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  its.free_head.store(number + 1, std::memory_order_relaxed);
+}
+
+absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
+  if (wanted.id.IsNil()) return Failure(absl::StatusCode::kInvalidArgument, "the nil id names no object");
+  if (!std::has_single_bit(wanted.align) || wanted.align > kUnit) {
+    return Failure(absl::StatusCode::kInvalidArgument,
+                   absl::StrCat("an alignment of ", wanted.align, " bytes: expected a power of two up to ", kUnit));
+  }
+  if (wanted.type_name.size() > 4096) {
+    return Failure(absl::StatusCode::kInvalidArgument,
+                   absl::StrCat("a type's name of ", wanted.type_name.size(), " bytes: expected at most 4096"));
+  }
+  const std::uint64_t hash = HashOf(wanted.id);
+  const std::size_t behind = wanted.type_name.size() > kInlineName ? wanted.type_name.size() : 0;
+  if (wanted.size > geometry_.limit_bytes || wanted.size + behind > geometry_.limit_bytes / kUnit * kUnit) {
+    return Failure(
+        absl::StatusCode::kResourceExhausted,
+        absl::StrCat("an object of ", wanted.size, " bytes can never fit: it is larger than the shared-memory store's ",
+                     "limit of ", geometry_.limit_bytes, " bytes"));
+  }
+  const auto units = static_cast<std::uint32_t>(std::max<std::size_t>(1, (wanted.size + behind + kUnit - 1) / kUnit));
+  for (int round = 0;; ++round) {
+    Object made;
+    BlockHeap::Result result = BlockHeap::Result::kOk;
+    bool taken = false;
+    bool no_entries = false;
+    const absl::Status status = Run([&] {
+      Found there;
+      if (const Step step = Find(wanted.id, hash, there); step != Step::kDone) return step;
+      taken = there.entry != kNoEntry;
+      if (taken) return Step::kDone;
+      Block block;
+      if (const Step step = TakeBlock(units, block, result); step != Step::kDone || result != BlockHeap::Result::kOk) {
+        return step;
+      }
+      RUSTYRAY_CRASH_POINT("create.block");
+      // From here to the end of the operation a failure leaves the block to the recovery that it asks for.
+      Shard& its = shard(ShardOf(hash));
+      if (const Step step = gate_.Lock(its.lock); step != Step::kDone) return step;
+      RUSTYRAY_CRASH_POINT("create.locked");
+      Step step = Walk(wanted.id, hash, there);
+      taken = there.entry != kNoEntry;
+      std::uint32_t number = kNoEntry;
+      bool no_pages = false;
+      if (step == Step::kDone && !taken) step = TakeEntry(ShardOf(hash), number, no_pages);
+      if (step == Step::kDone && number != kNoEntry) {
+        const EntryWord was = *EntryWord::Unpack(entry(number).state.load(std::memory_order_relaxed));
+        RUSTYRAY_CRASH_POINT("create.entry");
+        WriteFields(number, wanted, block);
+        const EntryWord now{EntryState::kCreating, was.generation};
+        entry(number).state.store(now.Pack(), std::memory_order_release);
+        RUSTYRAY_CRASH_POINT("create.state");
+        std::atomic<std::uint32_t>& bucket = BucketOf(hash);
+        its.version.fetch_add(1, std::memory_order_acq_rel);
+        entry(number).next.store(bucket.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        RUSTYRAY_CRASH_POINT("create.next");
+        bucket.store(number + 1, std::memory_order_release);
+        its.version.fetch_add(1, std::memory_order_acq_rel);
+        its.creating.fetch_add(1, std::memory_order_relaxed);
+        its.used_units.fetch_add(units, std::memory_order_relaxed);
+        made = {.id = wanted.id,
+                .entry = number,
+                .generation = now.generation,
+                .fields = *ReadFields(number),
+                .state = EntryState::kCreating};
+      }
+      gate_.Unlock(its.lock);
+      RUSTYRAY_CRASH_POINT("create.unlocked");
+      if (step != Step::kDone) return step;
+      if (made.entry == kNoEntry) {
+        GiveBlock(block, false);
+        no_entries = !taken && !no_pages;
+        if (no_pages) result = BlockHeap::Result::kNoPages;
+      }
+      return Step::kDone;
+    });
+    if (!status.ok()) return status;
+    if (taken) {
+      return Failure(absl::StatusCode::kAlreadyExists,
+                     absl::StrCat("there is an object with the id ", wanted.id.Hex()));
+    }
+    if (made.entry != kNoEntry) {
+      if (wanted.lifetime == Lifetime::kOwned) has_owned_.store(true, std::memory_order_relaxed);
+      return made;
+    }
+    absl::StatusOr<bool> room = MakeRoom(units, round);
+    if (!room.ok()) return room.status();
+    if (!*room) {
+      if (no_entries) {
+        return Failure(absl::StatusCode::kResourceExhausted,
+                       absl::StrCat("the shared-memory store is full: it has room for ", geometry_.max_entries,
+                                    " objects, and those in use cannot be evicted"));
+      }
+      return NoRoom(wanted, result);
+    }
+  }
+}
+
+absl::Status Segment::Seal(Object& object, bool with_checksum) {
+  std::uint64_t checksum = 0;
+  if (with_checksum) checksum = Checksum({PayloadOf(object), object.fields.size}, key_);
+  bool pinned = false;
+  bool sealed = false;
+  Entry& its = entry(object.entry);
+  const absl::Status status = Run([&] {
+    pinned = Pin(object.entry);
+    if (!pinned) return Step::kDone;
+    RUSTYRAY_CRASH_POINT("seal.pinned");
+    its.payload_checksum.store(checksum, std::memory_order_relaxed);
+    its.has_payload_checksum.store(with_checksum ? 1 : 0, std::memory_order_relaxed);
+    std::uint64_t expected = EntryWord{EntryState::kCreating, object.generation}.Pack();
+    const std::uint64_t wanted = EntryWord{EntryState::kSealed, object.generation}.Pack();
+    sealed = its.state.compare_exchange_strong(expected, wanted, std::memory_order_seq_cst);
+    RUSTYRAY_CRASH_POINT("seal.state");
+    if (!sealed) {
+      DropPin(object.entry);
+      return Step::kDone;
+    }
+    Shard& in = shard(object.entry % geometry_.shards);
+    in.creating.fetch_sub(1, std::memory_order_relaxed);
+    in.objects.fetch_add(1, std::memory_order_relaxed);
+    in.object_bytes.fetch_add(std::uint64_t{object.fields.units} * kUnit, std::memory_order_relaxed);
+    return Step::kDone;
+  });
+  if (!status.ok()) return status;
+  if (!pinned) {
+    return Failure(
+        absl::StatusCode::kResourceExhausted,
+        absl::StrCat("the file system of ", file_->path(), " is full: no page for the pins of this process"));
+  }
+  if (!sealed) return Damaged(object.id);
+  object.state = EntryState::kSealed;
+  TellEvent(header_.sealed[HashOf(object.id) % kWaitWords]);
+  TellEvent(header_.changes);
+  RUSTYRAY_CRASH_POINT("seal.told");
+  return absl::OkStatus();
+}
+
+absl::Status Segment::Abort(const Object& object) {
+  const std::uint64_t hash = HashOf(object.id);
+  Shard& its = shard(ShardOf(hash));
+  return Run([&] {
+    if (const Step step = gate_.Lock(its.lock); step != Step::kDone) return step;
+    const EntryWord now{EntryState::kCreating, object.generation};
+    Step step = Step::kDone;
+    const bool mine = entry(object.entry).state.load(std::memory_order_relaxed) == now.Pack();
+    if (mine) {
+      RUSTYRAY_CRASH_POINT("abort.locked");
+      step = Unlink(object.entry, hash);
+      if (step == Step::kDone) {
+        FreeEntry(object.entry, now);
+        its.creating.fetch_sub(1, std::memory_order_relaxed);
+        its.used_units.fetch_sub(object.fields.units, std::memory_order_relaxed);
+      }
+    }
+    gate_.Unlock(its.lock);
+    RUSTYRAY_CRASH_POINT("abort.unlocked");
+    if (step == Step::kDone && mine) GiveBlock({object.fields.unit, object.fields.units}, false);
+    return step;
+  });
+}
+
+absl::StatusOr<Segment::Object> Segment::Get(const core::ObjectId& id) {
+  const std::uint64_t hash = HashOf(id);
+  for (;;) {
+    Found found;
+    bool pinned = false;
+    bool as_found = false;
+    std::optional<EntryFields> fields;
+    const absl::Status status = Run([&] {
+      if (const Step step = Find(id, hash, found); step != Step::kDone) return step;
+      if (found.entry == kNoEntry || found.word.state != EntryState::kSealed) {
+        found.entry = kNoEntry;
+        return Step::kDone;
+      }
+      pinned = Pin(found.entry);
+      if (!pinned) return Step::kDone;
+      RUSTYRAY_CRASH_POINT("get.pinned");
+      as_found = entry(found.entry).state.load(std::memory_order_seq_cst) == found.word.Pack();
+      if (as_found) fields = ReadFields(found.entry);
+      return Step::kDone;
+    });
+    if (!status.ok()) return status;
+    if (found.entry == kNoEntry) return NotThere(id);
+    if (!pinned) {
+      return Failure(absl::StatusCode::kResourceExhausted,
+                     absl::StrCat("cannot pin the object ", id.Hex(), ": this process has it pinned ", CountWord::kMost,
+                                  " times, or the file system of ", file_->path(), " is full"));
+    }
+    Object object{.id = id,
+                  .entry = found.entry,
+                  .generation = found.word.generation,
+                  .fields = {},
+                  .state = EntryState::kSealed};
+    if (as_found && fields.has_value() && IdOf(fields->id_high, fields->id_low) == id) {
+      object.fields = *fields;
+      Touch(object);
+      return object;
+    }
+    Unpin(found.entry);
+    if (as_found && !fields.has_value()) return Damaged(id);
+  }
+}
+
+absl::StatusOr<Segment::Object> Segment::Await(const core::ObjectId& id, core::Time deadline) {
+  EventWord& event = header_.sealed[HashOf(id) % kWaitWords];
+  for (;;) {
+    absl::StatusOr<Object> object = Get(id);
+    if (!absl::IsNotFound(object.status())) return object;
+    const std::uint32_t seen = PrepareEventWait(event);
+    object = Get(id);
+    if (!absl::IsNotFound(object.status())) return object;
+    if (deadline != core::kNever && std::chrono::steady_clock::now() >= deadline) {
+      return core::MakeStatus(absl::StatusCode::kDeadlineExceeded, core::ErrorKind::kTimeout,
+                              absl::StrCat("no object with the id ", id.Hex(), " was sealed before the deadline"));
+    }
+    FutexWait(event.word, seen, deadline);
+  }
+}
+
+bool Segment::Contains(const core::ObjectId& id) {
+  Found found;
+  const absl::Status status = Run([&] { return Find(id, HashOf(id), found); });
+  return status.ok() && found.entry != kNoEntry && found.word.state == EntryState::kSealed;
+}
+
+absl::Status Segment::Delete(const core::ObjectId& id) {
+  const std::uint64_t hash = HashOf(id);
+  bool gone = false;
+  bool creating = false;
+  const absl::Status status = Run([&] {
+    Found found;
+    if (const Step step = Find(id, hash, found); step != Step::kDone || found.entry == kNoEntry) return step;
+    creating = found.word.state == EntryState::kCreating;
+    return creating ? Step::kDone : Condemn(found.entry, found.word.generation, nullptr, gone);
+  });
+  if (!status.ok()) return status;
+  if (creating) {
+    return Failure(absl::StatusCode::kFailedPrecondition,
+                   absl::StrCat("the object ", id.Hex(), " is being written: its writer must seal or abort it first"));
+  }
+  if (!gone) return NotThere(id);
+  TellEvent(header_.changes);
+  return absl::OkStatus();
+}
+
+Step Segment::Condemn(std::uint32_t number, std::uint32_t generation, const std::uint64_t* unless_used_since,
+                      bool& gone) {
+  gone = false;
+  Shard& its = shard(number % geometry_.shards);
+  if (const Step step = gate_.Lock(its.lock); step != Step::kDone) return step;
+  RUSTYRAY_CRASH_POINT("delete.locked");
+  Entry& condemned = entry(number);
+  const EntryWord was{EntryState::kSealed, generation};
+  std::uint64_t expected = was.Pack();
+  const std::optional<EntryFields> fields = ReadFields(number);
+  const bool wanted = expected == condemned.state.load(std::memory_order_relaxed) && fields.has_value() &&
+                      (unless_used_since == nullptr ||
+                       (condemned.recency.load(std::memory_order_relaxed) == *unless_used_since && !IsPinned(number)));
+  Step step = Step::kDone;
+  bool freed = false;
+  if (wanted && condemned.state.compare_exchange_strong(expected, EntryWord{EntryState::kCondemned, generation}.Pack(),
+                                                        std::memory_order_seq_cst)) {
+    RUSTYRAY_CRASH_POINT("delete.condemned");
+    step = Unlink(number, HashOf(IdOf(fields->id_high, fields->id_low)));
+    const std::uint64_t bytes = std::uint64_t{fields->units} * kUnit;
+    its.objects.fetch_sub(1, std::memory_order_relaxed);
+    its.object_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    gone = true;
+    freed = step == Step::kDone && !IsPinned(number);
+    if (freed) {
+      FreeEntry(number, was);
+      its.used_units.fetch_sub(fields->units, std::memory_order_relaxed);
+    } else {
+      its.condemned.fetch_add(1, std::memory_order_relaxed);
+      its.condemned_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    RUSTYRAY_CRASH_POINT("delete.freed");
+  }
+  gate_.Unlock(its.lock);
+  RUSTYRAY_CRASH_POINT("delete.unlocked");
+  if (freed) GiveBlock({fields->unit, fields->units}, unless_used_since != nullptr);
+  // The object is condemned whatever comes: a recovery completes it.
+  if (gone && step != Step::kDone) return Step::kRecover;
+  if (expected == was.Pack() && !fields.has_value()) return Step::kRecover;
+  return step;
+}
+
+// --- Pins.
+
+std::atomic<std::uint32_t>& Segment::PinsOf(std::uint32_t slot, std::uint32_t number) const {
+  char* const row = file_->base() + geometry_.pins_at + geometry_.pin_row_bytes * slot;
+  return reinterpret_cast<std::atomic<std::uint32_t>*>(row)[number];
+}
+
+bool Segment::Pin(std::uint32_t number) {
+  const std::uint32_t chunk = number / geometry_.entries_per_pin_chunk;
+  std::atomic<std::uint64_t>& used = header_.slots[slot_].pins_used[chunk / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (chunk % 64);
+  if ((used.load(std::memory_order_relaxed) & bit) == 0) {
+    const std::uint64_t in_row = std::uint64_t{4} * chunk * geometry_.entries_per_pin_chunk;
+    const std::uint64_t bytes =
+        std::min<std::uint64_t>(std::uint64_t{4} * geometry_.entries_per_pin_chunk, geometry_.pin_row_bytes - in_row);
+    if (!file_->Reserve(geometry_.pins_at + geometry_.pin_row_bytes * slot_ + in_row, bytes)) return false;
+    used.fetch_or(bit, std::memory_order_seq_cst);
+  }
+  const std::uint32_t before = PinsOf(slot_, number).fetch_add(CountWord::kOne, std::memory_order_seq_cst);
+  if (CountWord::Count(before) < CountWord::kMost) return true;
+  PinsOf(slot_, number).fetch_add(CountWord::kMinusOne, std::memory_order_seq_cst);
+  return false;
+}
+
+bool Segment::DropPin(std::uint32_t number) {
+  std::atomic<std::uint32_t>& pins = PinsOf(slot_, number);
+  std::uint32_t before = pins.load(std::memory_order_relaxed);
+  // A damaged count is not counted down: the object then stays until this process ends.
+  while (CountWord::Valid(before) && CountWord::Count(before) > 0) {
+    if (pins.compare_exchange_weak(before, before + CountWord::kMinusOne, std::memory_order_seq_cst)) {
+      return CountWord::Count(before) == 1;
+    }
+  }
+  return false;
+}
+
+bool Segment::IsPinned(std::uint32_t number) const {
+  const std::uint32_t chunk = number / geometry_.entries_per_pin_chunk;
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    const ProcessSlot& of = header_.slots[slot];
+    const std::uint64_t state = of.state.load(std::memory_order_relaxed);
+    if (state == 0) continue;
+    const std::optional<SlotWord> word = SlotWord::Unpack(state);
+    if (word.has_value() && !word->live) continue;
+    if ((of.pins_used[chunk / 64].load(std::memory_order_seq_cst) >> (chunk % 64) & 1) == 0) continue;
+    if (PinsOf(slot, number).load(std::memory_order_seq_cst) != 0) return true;
+  }
+  return false;
+}
+
+int Segment::PinnedBy(std::uint32_t number) const {
+  const std::uint32_t chunk = number / geometry_.entries_per_pin_chunk;
+  int processes = 0;
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    const ProcessSlot& of = header_.slots[slot];
+    const bool used = (of.pins_used[chunk / 64].load(std::memory_order_relaxed) >> (chunk % 64) & 1) != 0;
+    if (used && PinsOf(slot, number).load(std::memory_order_relaxed) != 0) ++processes;
+  }
+  return processes;
+}
+
+void Segment::Unpin(std::uint32_t number) {
+  if (file_->forked() || !DropPin(number)) return;
+  RUSTYRAY_CRASH_POINT("release.unpinned");
+  FreeIfCondemned(number);
+}
+
+void Segment::FreeIfCondemned(std::uint32_t number) {
+  const auto condemned = [&] {
+    const std::optional<EntryWord> word = EntryWord::Unpack(entry(number).state.load(std::memory_order_seq_cst));
+    return word.has_value() && word->state == EntryState::kCondemned ? word : std::nullopt;
+  };
+  if (!condemned().has_value()) return;
+  Shard& its = shard(number % geometry_.shards);
+  // If it fails, a recovery is due, and frees it.
+  (void)Run([&] {
+    if (const Step step = gate_.Lock(its.lock); step != Step::kDone) return step;
+    const std::optional<EntryWord> word = condemned();
+    const std::optional<EntryFields> fields = ReadFields(number);
+    const bool free = word.has_value() && fields.has_value() && !IsPinned(number);
+    if (free) {
+      RUSTYRAY_CRASH_POINT("release.free");
+      FreeEntry(number, *word);
+      its.used_units.fetch_sub(fields->units, std::memory_order_relaxed);
+      its.condemned.fetch_sub(1, std::memory_order_relaxed);
+      its.condemned_bytes.fetch_sub(std::uint64_t{fields->units} * kUnit, std::memory_order_relaxed);
+    }
+    gate_.Unlock(its.lock);
+    if (free) GiveBlock({fields->unit, fields->units}, false);
+    return Step::kDone;
+  });
+}
+
+void Segment::Touch(const Object& object) {
+  if (object.fields.lifetime == static_cast<std::uint8_t>(Lifetime::kCache)) {
+    entry(object.entry).recency.store(Now(), std::memory_order_relaxed);
+  }
+}
+
+absl::Status Segment::VerifyPayload(const core::ObjectId& id, std::uint32_t number, std::string_view payload) const {
+  const Entry& its = entry(number);
+  if (its.has_payload_checksum.load(std::memory_order_relaxed) == 0) {
+    return Failure(absl::StatusCode::kFailedPrecondition,
+                   absl::StrCat("the object ", id.Hex(), " was sealed without a checksum of its bytes"));
+  }
+  if (its.payload_checksum.load(std::memory_order_relaxed) == Checksum(payload, key_)) return absl::OkStatus();
+  return Failure(absl::StatusCode::kDataLoss,
+                 absl::StrCat("the bytes of the object ", id.Hex(), " are not those it was sealed with"));
+}
+
+}  // namespace rustyray::object_store::shm
