@@ -15,7 +15,10 @@
 namespace rustyray::object_store::shm {
 
 absl::Status Segment::Recover(bool inherited, std::uint32_t epoch_seen) {
-  switch (gate_.Close(inherited)) {
+  Step closed = gate_.Close(inherited);
+  // Others' recoveries take an inherited slot for this process's own.
+  while (inherited && closed == Step::kAgain) closed = gate_.Close(inherited);
+  switch (closed) {
     case Step::kAgain:
       return absl::OkStatus();
     case Step::kStuck:

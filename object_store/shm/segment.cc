@@ -514,7 +514,9 @@ Step Segment::Condemn(std::uint32_t number, std::uint32_t generation, const std:
   const EntryWord was{EntryState::kSealed, generation};
   std::uint64_t expected = was.Pack();
   const std::optional<EntryFields> fields = ReadFields(number);
-  const bool wanted = expected == condemned.state.load(std::memory_order_relaxed) && fields.has_value() &&
+  const bool there = expected == condemned.state.load(std::memory_order_relaxed);
+  const bool damaged = there && !fields.has_value();
+  const bool wanted = there && !damaged &&
                       (unless_used_since == nullptr ||
                        (condemned.recency.load(std::memory_order_relaxed) == *unless_used_since && !IsPinned(number)));
   Step step = Step::kDone;
@@ -542,8 +544,7 @@ Step Segment::Condemn(std::uint32_t number, std::uint32_t generation, const std:
   if (freed) GiveBlock({fields->unit, fields->units}, unless_used_since != nullptr);
   // The object is condemned whatever comes: a recovery completes it.
   if (gone && step != Step::kDone) return Step::kRecover;
-  if (expected == was.Pack() && !fields.has_value()) return Step::kRecover;
-  return step;
+  return damaged ? Step::kRecover : step;
 }
 
 // --- Pins.

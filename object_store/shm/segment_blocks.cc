@@ -12,8 +12,11 @@ namespace {
 
 // Blocks fetched at once for the magazine.
 constexpr std::uint32_t kRefill = 16;
-// Victims found in one look over all entries.
-constexpr std::size_t kMostVictims = 1024;
+// Victims found in one look over all entries: a part of those there are, so that the look is shared by many evictions.
+constexpr std::size_t kFewestVictims = 1024;
+constexpr std::size_t kPartOfVictims = 16;
+// How often one eviction looks anew when others took all that it found.
+constexpr int kMostLooks = 16;
 // How often a create that finds no hole looks again, for holes that others made meanwhile.
 constexpr int kMostRounds = 1 << 20;
 
@@ -161,10 +164,12 @@ void Segment::FindVictims() {
     const std::optional<EntryWord> word = EntryWord::Unpack(candidate.state.load(std::memory_order_acquire));
     if (!word.has_value() || word->state != EntryState::kSealed) continue;
     const auto lifetime = static_cast<std::uint8_t>(candidate.fixed[5].load(std::memory_order_relaxed) >> 16);
-    if (lifetime != static_cast<std::uint8_t>(Lifetime::kCache) || IsPinned(number)) continue;
+    if (lifetime != static_cast<std::uint8_t>(Lifetime::kCache)) continue;
     all.push_back({candidate.recency.load(std::memory_order_relaxed), number, word->generation});
   }
-  const std::size_t wanted = std::min(all.size(), kMostVictims);
+  // Who is pinned counts as in use now: it is not looked at again and again.
+  if (all.size() <= kFewestVictims) std::erase_if(all, [this](const Victim& victim) { return IsPinned(victim.entry); });
+  const std::size_t wanted = std::min(all.size(), std::max(kFewestVictims, all.size() / kPartOfVictims));
   const auto older = [](const Victim& a, const Victim& b) { return a.recency < b.recency; };
   std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(wanted), all.end(), older);
   all.resize(wanted);
@@ -174,20 +179,22 @@ void Segment::FindVictims() {
 
 bool Segment::EvictOne() {
   core::MutexLock lock(victims_mutex_);
-  for (bool looked = false;;) {
+  for (int looks = 0;;) {
     if (victims_.empty()) {
-      if (looked) return false;
-      if (!Run([&] {
-             FindVictims();
-             return Step::kDone;
-           }).ok()) {
-        return false;
-      }
-      looked = true;
-      if (victims_.empty()) return false;
+      if (++looks > kMostLooks) return true;  // others made room meanwhile
+      const absl::Status looked = Run([&] {
+        FindVictims();
+        return Step::kDone;
+      });
+      if (!looked.ok() || victims_.empty()) return false;
     }
     const Victim victim = victims_.back();
     victims_.pop_back();
+    // Most that are gone need no lock to be seen so.
+    if (entry(victim.entry).state.load(std::memory_order_relaxed) !=
+        EntryWord{EntryState::kSealed, victim.generation}.Pack()) {
+      continue;
+    }
     bool gone = false;
     const absl::Status status = Run([&] { return Condemn(victim.entry, victim.generation, &victim.recency, gone); });
     if (!status.ok()) return false;

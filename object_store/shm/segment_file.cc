@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -21,6 +22,10 @@
 #include "core/id.h"
 #include "core/mutex.h"
 #include "object_store/shm/failure.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 namespace rustyray::object_store::shm {
 namespace {
@@ -343,13 +348,41 @@ bool SegmentFile::Allocate(std::uint64_t offset, std::uint64_t size) const {
 }
 
 bool SegmentFile::Reserve(std::uint64_t offset, std::uint64_t size) {
-  if (size == 0) return true;
   for (std::uint64_t page = offset / kPage; page <= (offset + size - 1) / kPage; ++page) {
-    std::atomic<std::uint64_t>& word = reserved_[page / 64];
     const std::uint64_t bit = std::uint64_t{1} << (page % 64);
-    if (word.load(std::memory_order_relaxed) & bit) continue;
-    if (!Allocate(page * kPage, kPage)) return false;
-    word.fetch_or(bit, std::memory_order_relaxed);
+    if (reserved_[page / 64].load(std::memory_order_relaxed) & bit) [[likely]]
+      continue;
+    if (!ReserveAround(page)) return false;
+  }
+  return true;
+}
+
+bool SegmentFile::ReserveAround(std::uint64_t page) {
+  // Tags of large blocks lie far apart, and each would cost its neighbours: one page. Of all else there is soon more.
+  constexpr std::uint64_t kTogether = 16;
+  std::uint64_t begin = page;
+  std::uint64_t end = page + 1;
+  if (page < geometry_.tags_at / kPage) {
+    const std::array<std::uint64_t, 6> parts = {0,
+                                                geometry_.shards_at / kPage,
+                                                geometry_.buckets_at / kPage,
+                                                geometry_.entries_at / kPage,
+                                                geometry_.pins_at / kPage,
+                                                geometry_.tags_at / kPage};
+    const auto next = std::upper_bound(parts.begin(), parts.end(), page);
+    begin = std::max(*(next - 1), page / kTogether * kTogether);
+    end = std::min(*next - 1, (page / kTogether + 1) * kTogether);  // the part's last page is its guard
+  }
+  // Makes the pages and maps them in one call, where the system can (Linux 5.14); else they are made now and mapped at
+  // the first touch.
+  if (madvise(base_ + begin * kPage, (end - begin) * kPage, MADV_POPULATE_WRITE) != 0 &&
+      !Allocate(begin * kPage, (end - begin) * kPage)) {
+    if (end - begin == 1 || !Allocate(page * kPage, kPage)) return false;
+    begin = page;
+    end = page + 1;
+  }
+  for (std::uint64_t each = begin; each < end; ++each) {
+    reserved_[each / 64].fetch_or(std::uint64_t{1} << (each % 64), std::memory_order_relaxed);
   }
   return true;
 }

@@ -66,8 +66,8 @@ class SegmentFile {
 
   // Whether the process that took `slot` lives, whatever the segment says: one system call.
   bool SlotIsHeld(std::uint32_t slot) const;
-  // Makes sure that [offset, offset + size) has pages; false: the file system is full. Free when it was asked before
-  // by this process.
+  // Makes sure that [offset, offset + size), not empty and before the arena, has pages; false: the file system is full.
+  // Free when it was asked before by this process.
   bool Reserve(std::uint64_t offset, std::uint64_t size);
   // The same, not remembered: for the arena.
   bool Allocate(std::uint64_t offset, std::uint64_t size) const;
@@ -81,6 +81,7 @@ class SegmentFile {
   absl::Status OpenThere(const Request& request);
   absl::Status Map();
   absl::Status TakeSlot();
+  bool ReserveAround(std::uint64_t page);
   static void RemoveLeftovers(const std::string& directory, const std::string& except);
   static void CloseAllInChild();
 
