@@ -95,6 +95,8 @@ class Segment {
   void AwaitChange(std::uint32_t token, core::Time deadline) { FutexWait(header_.changes.word, token, deadline); }
   // Gives back what processes that died had. True if there were any. Unavailable if someone stops it.
   absl::StatusOr<bool> ReclaimDead();
+  // Makes all that is derived anew, as after a death.
+  absl::Status RebuildNow() { return Recover(false, header_.epoch.load(std::memory_order_acquire)); }
 
   char* PayloadOf(const Object& object) const { return arena_ + std::size_t{object.fields.unit} * kUnit; }
   // Of an entry that is pinned; others' may be another's, or damaged.
