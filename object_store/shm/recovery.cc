@@ -72,8 +72,8 @@ void Segment::Rebuild(bool inherited) {
   std::vector<std::uint32_t> free;
   std::uint64_t lost = 0;
   const auto free_entry = [&](std::uint32_t number, std::uint32_t generation) {
-    entry(number).checksum.store(0, std::memory_order_relaxed);
     entry(number).state.store(EntryWord{EntryState::kFree, generation + 1}.Pack(), std::memory_order_release);
+    entry(number).checksum.store(0, std::memory_order_relaxed);
     free.push_back(number);
   };
   const auto look_at = [&](std::uint32_t number) {

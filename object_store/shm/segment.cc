@@ -253,9 +253,9 @@ Step Segment::Unlink(std::uint32_t number, std::uint64_t hash) {
 void Segment::FreeEntry(std::uint32_t number, EntryWord was) {
   Entry& freed = entry(number);
   Shard& its = shard(number % geometry_.shards);
-  freed.checksum.store(0, std::memory_order_relaxed);
   freed.state.store(EntryWord{EntryState::kFree, was.generation + 1}.Pack(), std::memory_order_release);
   RUSTYRAY_CRASH_POINT("free.state");
+  freed.checksum.store(0, std::memory_order_relaxed);  // afterwards: an entry in use has its checksum
   freed.next.store(its.free_head.load(std::memory_order_relaxed), std::memory_order_relaxed);
   its.free_head.store(number + 1, std::memory_order_relaxed);
 }
