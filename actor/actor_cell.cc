@@ -108,6 +108,8 @@ struct ActorCell::Restarts {
   std::deque<core::Time> recent;
   core::Duration next_backoff = core::Duration::zero();
   Backoff backoff;
+  // Calls to be retried by the next instance, in the order in which they began; kEnding only. Some are in running_.
+  std::vector<core::Call*> retried;
 };
 
 // Tells of a creation that an argument's error ends without a turn. Frees itself.
@@ -359,12 +361,15 @@ void ActorCell::EndInstance() {
     } else {
       phase_ = Phase::kDead;
       again.swap(again_);
-      doomed.queued.swap(retried_);
+      if (restart_state_ != nullptr) doomed.queued.swap(restart_state_->retried);
     }
     busy_ = restart && !creation_due_;
   }
   FailAll(doomed, death);
-  if (!restart) return host_.OnDead(*this);
+  if (!restart) {
+    account_ = core::AccountPtr();  // its store may go before the last handle
+    return host_.OnDead(*this);
+  }
   if (backoff <= core::Duration::zero()) return;
   AddRef();
   host_.clock().Arm(*backoff_timer, core::SaturatingAdd(host_.clock().Now(), backoff));
@@ -430,7 +435,7 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
       for (core::Call* const call : running_) {
         if (restart && IsRetriedLocked(*call)) continue;
         if (restart && call->VoidRun()) {
-          retried_.push_back(call);
+          restart_state_->retried.push_back(call);  // MayRestartLocked made it
           children.push_back(call->Children());
         } else {
           running.emplace_back(*call);
@@ -450,13 +455,16 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
 }
 
 bool ActorCell::IsRetriedLocked(const core::Call& call) const {
-  return std::find(retried_.begin(), retried_.end(), &call) != retried_.end();
+  if (restart_state_ == nullptr) return false;
+  const std::vector<core::Call*>& retried = restart_state_->retried;
+  return std::find(retried.begin(), retried.end(), &call) != retried.end();
 }
 
 void ActorCell::RequeueLocked() {
-  while (!retried_.empty()) {
-    core::Waiter& node = *retried_.back();
-    retried_.pop_back();
+  std::vector<core::Call*>& retried = restart_state_->retried;
+  while (!retried.empty()) {
+    core::Waiter& node = *retried.back();
+    retried.pop_back();
     node.next = front_;
     front_ = &node;
     queued_.fetch_add(1, std::memory_order_relaxed);  // needs no room
@@ -464,11 +472,13 @@ void ActorCell::RequeueLocked() {
 }
 
 void ActorCell::TakeAllLocked(Doomed& doomed) {
-  std::erase_if(retried_, [&](core::Call* call) {
-    if (std::find(running_.begin(), running_.end(), call) != running_.end()) return false;  // its run will end
-    doomed.queued.push_back(call);
-    return true;
-  });
+  if (restart_state_ != nullptr) {
+    std::erase_if(restart_state_->retried, [&](core::Call* call) {
+      if (std::find(running_.begin(), running_.end(), call) != running_.end()) return false;  // its run will end
+      doomed.queued.push_back(call);
+      return true;
+    });
+  }
   while (core::Call* const call = PopLocked()) doomed.queued.push_back(call);
   if (held_ != nullptr) doomed.held = held_->InOrder();
 }

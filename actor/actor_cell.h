@@ -31,6 +31,7 @@
 #include "absl/status/status.h"
 #include "actor/actor_options.h"
 #include "actor/class_info.h"
+#include "core/account.h"
 #include "core/call.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -86,6 +87,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void Start(task::CallPtr creation, std::function<task::CallPtr()> again);
   // Instead of Start, when there is no creation after all: it ends.
   void Abandon(const std::string& why);
+  // Before Start: whom what it makes is charged to.
+  void set_account(core::AccountPtr account) { account_ = std::move(account); }
   // From inside `creation`: the instance it made.
   absl::Status Install(void* object);
 
@@ -126,6 +129,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   bool stopping() const override { return killed_.load(std::memory_order_acquire) || host_.executor().stopping(); }
   InOrder RunInOrder(core::Runnable& work) override;
   void VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*)> visit) override;
+  core::Account* ChargeOf(core::Account*) override { return account_.get(); }
   bool StepWhileBlocked() override { return host_.executor().StepWhileBlocked(); }
 
   // --- core::Runnable: a turn.
@@ -204,7 +208,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   std::atomic<bool> dead_{false};
   std::atomic<bool> killed_{false};  // what runs is asked to end
   std::atomic<int> restarts_{0};
-  void* object_ = nullptr;  // written while no call is inside
+  void* object_ = nullptr;    // written while no call is inside
+  core::AccountPtr account_;  // likewise, until the actor is dead
 
   mutable core::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreating;
@@ -216,8 +221,6 @@ class ActorCell final : public core::Executor, public core::Runnable {
   bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;      // the cell has its queue's hold
   core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;     // calls taken from the inbox, oldest first
   std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);  // each with its queue's hold
-  // Calls to be retried by the next instance, in the order in which they began; kEnding only. Some are in running_.
-  std::vector<core::Call*> retried_ ABSL_GUARDED_BY(mutex_);
   core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
   core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Held> held_ ABSL_GUARDED_BY(mutex_);  // made when the first call is held back

@@ -22,7 +22,7 @@ struct World {
       : waiting(std::make_shared<core::Waiting>(clock)),
         store(object_store::MakeMemoryObjectStore({.limit_bytes = 100 << 20, .waiting = waiting})),
         tasks(executor, clock, store->owner(), registry),
-        actors(executor, clock, tasks) {}
+        actors(executor, clock, tasks, store.get()) {}
 
   std::shared_ptr<core::Waiting> waiting;
   std::unique_ptr<object_store::ObjectStore> store;

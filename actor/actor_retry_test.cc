@@ -83,7 +83,7 @@ class ActorRetry : public ActorTest {
   }
   ~ActorRetry() override { during = nullptr; }
 
-  static ActorOptions Retries(int most) { return {.restart = {.max_restarts = -1}, .max_task_retries = most}; }
+  static ActorOptions Retries(int most) { return {.max_task_retries = most, .restart = {.max_restarts = -1}}; }
   ActorRef<Fragile> Make(const ActorOptions& options) { return *world.actors.Spawn(options, &Fragile::Create); }
   static std::string MessageOf(const ObjectRef& ref) { return std::string(ref.Wait().message()); }
 };
@@ -208,7 +208,7 @@ TEST_F(ActorRetry, CallsThatRanTogetherAreTriedAgainInTheOrderInWhichTheyBegan) 
 }
 
 TEST_F(ActorRetry, WithNoRestartLeftItFailsAtOnce) {
-  auto actor = Make({.restart = {.max_restarts = 1}, .max_task_retries = -1});
+  auto actor = Make({.max_task_retries = -1, .restart = {.max_restarts = 1}});
   ObjectRef ref = actor.Call(kInfo, &Fragile::Run, 1);
   during = [&](int run) {
     actor.Kill(/*no_restart=*/false);

@@ -63,7 +63,19 @@ absl::StatusOr<ActorCell*> ActorSystem::MakeCell(ActorOptions options, const Cla
         absl::StrCat("ActorOptions::max_task_retries must be -1 or more, but it is ", options.max_task_retries));
   }
   const NameKey key{options.name_space, options.name};
+  const std::size_t quota = options.quota_bytes;
   auto* const cell = new ActorCell(*this, std::move(options), info);
+  if (quota != kNoQuota) {
+    core::AccountPtr account;
+    if (accounts_ != nullptr) {
+      account = accounts_->OpenAccount(core::AccountId::Random(), quota, absl::StrCat("actor ", cell->Name()));
+    }
+    if (!account) {
+      cell->DropRef();
+      return Invalid("ActorOptions::quota_bytes needs a store that keeps accounts");
+    }
+    cell->set_account(std::move(account));
+  }
   {
     core::MutexLock lock(mutex_);
     const bool taken = !key.name.empty() && names_.contains(key);

@@ -23,6 +23,7 @@
 #include "actor/actor_options.h"
 #include "actor/actor_ref.h"
 #include "actor/class_info.h"
+#include "core/account.h"
 #include "core/call.h"
 #include "core/clock.h"
 #include "core/executor.h"
@@ -36,9 +37,10 @@ namespace rustyray::actor {
 class ActorSystem final : private CellHost {
  public:
   // All outlive the system and its actors. Calls are tasks of `tasks` that run in mailboxes; actors' turns run on
-  // `executor`.
-  ActorSystem(core::Executor& executor, core::Clock& clock, task::TaskSystem& tasks)
-      : executor_(executor), clock_(clock), tasks_(tasks) {}
+  // `executor`; quotas are accounts of `accounts`, of the store that `tasks` admits results to. Null: there are none.
+  ActorSystem(core::Executor& executor, core::Clock& clock, task::TaskSystem& tasks,
+              core::AccountBook* accounts = nullptr)
+      : executor_(executor), clock_(clock), tasks_(tasks), accounts_(accounts) {}
   ~ActorSystem();
   ActorSystem(const ActorSystem&) = delete;
   ActorSystem& operator=(const ActorSystem&) = delete;
@@ -123,6 +125,7 @@ class ActorSystem final : private CellHost {
   core::Executor& executor_;
   core::Clock& clock_;
   task::TaskSystem& tasks_;
+  core::AccountBook* const accounts_;
   core::Mutex mutex_;
   std::unordered_map<NameKey, ActorCell*, NameHash> names_ ABSL_GUARDED_BY(mutex_);
   std::unordered_set<ActorCell*> cells_ ABSL_GUARDED_BY(mutex_);  // each with a ref, until it is dead

@@ -49,8 +49,14 @@ struct Counter : Base {
     if (lives < tries) self.Kill(false);
     return taken;
   }
+  int PutSome(int bytes) {
+    kept.push_back(ray::Put(std::string(static_cast<std::size_t>(bytes), 'x')));
+    return bytes;
+  }
+  void Forget() { kept.clear(); }
   int Unregistered() { return 0; }
   static inline std::atomic<int> lives{0};
+  std::vector<ray::ObjectRef<std::string>> kept;
   int value;
 };
 struct Holder {
@@ -63,7 +69,7 @@ int Ten() { return 10; }
 
 RAY_REMOTE(Counter::Create, Counter::Fail, Counter::Null, &Counter::Add, &Counter::Add2, &Counter::Value);
 RAY_REMOTE(&Counter::Bad, &Counter::Restarted, &Counter::Leave, &Counter::CallItself, &Counter::Pass,
-           &Counter::DieUntil);
+           &Counter::DieUntil, &Counter::PutSome, &Counter::Forget);
 RAY_REMOTE(RAY_FUNC(&Counter::Overloaded, int), RAY_FUNC(&Counter::Overloaded, const std::string&));
 RAY_REMOTE(&Base::Who, &Base::Inherited, &Counter::UntilKilled, Holder::Create, &Holder::AddToIt, AddTo, Ten);
 
@@ -157,6 +163,19 @@ TEST_F(Actors, ACallWhoseActorRestartsUnderItIsTriedAgainAsOftenAsAllowed) {
   EXPECT_HAS(Thrown<ray::RayActorException>([&] { ray::Get(dies); }), "was killed, and restarts");
   EXPECT_EQ(*ray::Get(counter.Task(&Counter::Value).Remote()), 5);
   EXPECT_EQ(Counter::lives, 6);
+}
+
+TEST_F(Actors, WhatAnActorMakesCountsTowardItsQuota) {
+  auto counter = ray::Actor(Counter::Create).SetName("poor").SetQuota(2000).Remote(0);
+  EXPECT_EQ(*ray::Get(counter.Task(&Counter::PutSome).Remote(1000)), 1000);
+  const std::string what =
+      Thrown<ray::RayTaskException>([&] { ray::Get(counter.Task(&Counter::PutSome).Remote(1500)); });
+  EXPECT_HAS(what, "actor 'poor' (");
+  EXPECT_HAS(what, "is over its quota: a value of 15");
+  const auto drivers = ray::Put(std::string(5000, 'x'));
+  ray::Get(counter.Task(&Counter::Forget).Remote());
+  EXPECT_EQ(*ray::Get(counter.Task(&Counter::PutSome).Remote(1500)), 1500);
+  ray::Get(counter.Task(&Counter::Forget).Remote());
 }
 
 TEST_F(Actors, ExitActorLeavesTheMethodAndEndsTheActor) {

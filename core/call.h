@@ -19,6 +19,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "core/account.h"
 #include "core/clock.h"
 #include "core/codec.h"
 #include "core/executor.h"
@@ -159,6 +160,14 @@ class Call : public Record, public Runnable, public Waiter {
   std::uint16_t void_runs_ = 0;                // its executor's; as many as it can count
   const bool has_refs_;                        // among the arguments; last: the derived class fills the room after it
 };
+
+// Whom what the calling thread makes in `store` is charged to (account.h); null: nobody. Not counted: it lives while
+// the call runs.
+inline Account* CurrentAccount(const RecordOwner& store) {
+  if (current_frame == nullptr || current_frame->call->executor() == nullptr) return nullptr;
+  Account* const account = current_frame->call->executor()->ChargeOf(current_frame->call->charge());
+  return account != nullptr && account->store() == &store ? account : nullptr;
+}
 
 // Whether the calling function was told to stop: its call was cancelled, its deadline passed, or its runtime shuts
 // down. Cheap: two loads.

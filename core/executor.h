@@ -14,6 +14,7 @@
 
 namespace rustyray::core {
 
+class Account;
 class Record;
 
 // A unit of work, embedded in what it is for (a call, an actor's turn). Kept alive by whoever scheduled it until
@@ -66,6 +67,10 @@ class Executor {
     (void)work;
     (void)visit;
   }
+
+  // Whom what its calls make while they run is charged to (core/account.h), null: nobody. `inherited`: whom the call's
+  // own result is charged to.
+  virtual Account* ChargeOf(Account* inherited) { return inherited; }
 
   // Executors without threads of their own: runs one queued piece of work for a thread that would sleep otherwise.
   // False when there is nothing to run.

@@ -71,7 +71,10 @@ void DrainDeferred() {
   if (deferred_queue.first_waiter != nullptr || deferred_queue.records != nullptr) deferred_queue.Drain();
 }
 
-Record::~Record() { delete extras_.load(std::memory_order_acquire); }
+Record::~Record() {
+  delete extras_.load(std::memory_order_acquire);
+  DropCharge();
+}
 
 // --- Counts.
 

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/account.h"
 #include "core/error.h"
 #include "core/id.h"
 #include "core/type_info.h"
@@ -34,11 +35,6 @@ class ObjectRef;
 class Record;
 class Waiting;
 struct RecordExtras;
-
-// Whom the bytes of a value are charged to. Stores derive theirs from it; it outlives the records charged to it.
-struct Account {
-  AccountId id;
-};
 
 // Hears of the handles of records: what an owner service needs to know. Calls come from the thread that does it and
 // must be short; `slot` is a word in the record that belongs to the observer.
@@ -233,7 +229,14 @@ class Record {
   std::atomic<std::uint64_t>& recency();
   // The account that the bytes are charged to; null: the owner's own. Set before Adopt, and before admission.
   Account* charge() const { return charge_; }
-  void set_charge(Account* charge) { charge_ = charge; }
+  void set_charge(Account* charge) {
+    if (charge != nullptr) charge->AddRef();
+    charge_ = charge;
+  }
+  // Of values that were put: when the value is gone, and its bytes are given back.
+  void DropCharge() {
+    if (charge_ != nullptr) std::exchange(charge_, nullptr)->DropRef();
+  }
   // A word of the observer's.
   std::atomic<void*>& observer_slot() { return observer_slot_; }
   std::atomic<std::uint32_t>& submitted() { return submitted_; }

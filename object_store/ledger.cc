@@ -16,8 +16,11 @@ void UnparkAll(const std::vector<core::Parker*>& parkers) {
 
 }  // namespace
 
-Ledger::Ledger(std::size_t limit_bytes)
-    : limit_(static_cast<std::int64_t>(
+void StoreAccount::DropMaybeLastRef() { ledger.DropRef(*this); }
+
+Ledger::Ledger(std::size_t limit_bytes, const core::RecordOwner* store)
+    : store_(store),
+      limit_(static_cast<std::int64_t>(
           std::min(limit_bytes, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())))),
       grant_(std::min(kMostGrant, limit_ / static_cast<std::int64_t>(4 * kShards))),
       most_credit_(2 * grant_),
@@ -228,8 +231,45 @@ std::int64_t Ledger::objects_left() const {
 StoreAccount& Ledger::AccountFor(const core::AccountId& id) {
   core::MutexLock lock(mutex_);
   std::unique_ptr<StoreAccount>& account = accounts_[id];
-  if (account == nullptr) account = std::make_unique<StoreAccount>(id);
+  if (account == nullptr) {
+    account = std::make_unique<StoreAccount>(*this, id, "", store_);
+  } else if (!account->kept) {
+    account->AddRef();
+  }
+  account->kept = true;
   return *account;
+}
+
+StoreAccount& Ledger::Open(const core::AccountId& id, std::size_t quota, std::string holder) {
+  core::MutexLock lock(mutex_);
+  std::unique_ptr<StoreAccount>& account = accounts_[id];
+  if (account == nullptr) {
+    account = std::make_unique<StoreAccount>(*this, id, std::move(holder), store_);
+  } else {
+    account->AddRef();
+  }
+  account->quota.store(quota, std::memory_order_seq_cst);
+  return *account;
+}
+
+void Ledger::DropRef(StoreAccount& account) {
+  std::unique_ptr<StoreAccount> closed;  // after the lock
+  core::MutexLock lock(mutex_);
+  if (!account.IsLastRefDropped()) return;
+  const auto at = accounts_.find(account.id());
+  closed = std::move(at->second);
+  accounts_.erase(at);
+}
+
+std::size_t Ledger::BytesOf(const core::AccountId& id) {
+  core::MutexLock lock(mutex_);
+  const auto at = accounts_.find(id);
+  return at != accounts_.end() ? at->second->bytes.load(std::memory_order_relaxed) : 0;
+}
+
+std::size_t Ledger::accounts() {
+  core::MutexLock lock(mutex_);
+  return accounts_.size();
 }
 
 std::size_t Ledger::UnnamedBytes() {

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -25,9 +27,14 @@
 
 namespace rustyray::object_store {
 
-// One account of one store; lives as long as the ledger.
-struct StoreAccount : core::Account {
-  explicit StoreAccount(const core::AccountId& id) : core::Account{id} {}
+class Ledger;
+
+// One account of one store.
+struct StoreAccount final : public core::Account {
+  StoreAccount(Ledger& ledger, const core::AccountId& id, std::string holder, const core::RecordOwner* store)
+      : core::Account(id, std::move(holder), store), ledger(ledger) {}
+  void DropMaybeLastRef() override;
+  bool IsLastRefDropped() { return DropRefLocked(); }
   // Adds `add` unless the sum would exceed the quota.
   bool TryAdd(std::size_t add) {
     std::size_t seen = bytes.load(std::memory_order_seq_cst);
@@ -39,6 +46,8 @@ struct StoreAccount : core::Account {
   }
   std::atomic<std::size_t> bytes{0};
   std::atomic<std::size_t> quota{SIZE_MAX};
+  Ledger& ledger;
+  bool kept = false;  // for good; under the ledger's mutex
 };
 
 class Ledger {
@@ -69,7 +78,8 @@ class Ledger {
     Waiter* previous = nullptr;
   };
 
-  explicit Ledger(std::size_t limit_bytes);
+  // `store`: whose it is.
+  Ledger(std::size_t limit_bytes, const core::RecordOwner* store);
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
@@ -120,8 +130,14 @@ class Ledger {
   // Zero only if every object is gone and no thread is still within DiscountObject; for when nothing is put any more.
   std::int64_t objects_left() const;
 
-  // Makes the account if need be.
+  // Makes the account if need be; it lives as long as the ledger.
   StoreAccount& AccountFor(const core::AccountId& id);
+  // The same, but it lives as long as its refs, of which the caller gets one.
+  StoreAccount& Open(const core::AccountId& id, std::size_t quota, std::string holder);
+  void DropRef(StoreAccount& account);
+  // Bytes charged to it; 0 when there is no such account.
+  std::size_t BytesOf(const core::AccountId& id);
+  std::size_t accounts();
   void SetQuota(const core::AccountId& id, std::size_t bytes);
   // Bytes charged to no account.
   std::size_t UnnamedBytes();
@@ -164,6 +180,7 @@ class Ledger {
   // Serves those whose turn it is; the parkers to unpark after the lock go to `wake`.
   void Serve(std::vector<core::Parker*>& wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const core::RecordOwner* const store_;
   const std::int64_t limit_;
   const std::int64_t grant_;        // credit a shard gets at a time
   const std::int64_t most_credit_;  // credit a shard may keep

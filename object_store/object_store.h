@@ -16,12 +16,14 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/account.h"
 #include "core/clock.h"
 #include "core/codec.h"
 #include "core/id.h"
@@ -56,7 +58,8 @@ struct PutOptions {
   std::optional<Lifetime> lifetime = {};
   // The id under which it is found. Cache objects without one draw it; owned objects when they are asked for it.
   std::optional<core::ObjectId> id = {};
-  // Whom the bytes are charged to. Nil: the account without a quota.
+  // Whom the bytes are charged to. Nil: the account of the actor on whose behalf the thread runs (core/account.h), if
+  // it has one; else none but the store's.
   core::AccountId account = {};
   // Until when to wait for room, first come first served. core::Time::min(): not at all.
   std::optional<core::Time> wait_until = {};
@@ -79,13 +82,14 @@ struct StoreStatistics {
   std::size_t cache_pinned_bytes = 0;  // cache objects with Views out
   std::size_t opaque_objects = 0;      // whose types may own memory that accounting cannot see
   std::size_t opaque_bytes = 0;
+  std::size_t accounts = 0;
   std::uint64_t hits = 0;  // of Find
   std::uint64_t misses = 0;
   std::uint64_t evictions = 0;
   std::uint64_t rejected = 0;  // puts and results that found no room
 };
 
-class ObjectStore {
+class ObjectStore : public core::AccountBook {
  public:
   virtual ~ObjectStore() = default;
   ObjectStore(const ObjectStore&) = delete;
@@ -180,6 +184,14 @@ class ObjectStore {
   // No quota at first. InvalidArgument for the nil account.
   virtual absl::Status SetQuota(const core::AccountId& account, std::size_t bytes) = 0;
   virtual std::size_t AccountBytes(const core::AccountId& account) = 0;
+  // For those who come and go, such as actors: an account that is closed with its last ref and its last value. A store
+  // that keeps no accounts gives null.
+  core::AccountPtr OpenAccount(const core::AccountId& account, std::size_t quota, std::string holder) override {
+    (void)account;
+    (void)quota;
+    (void)holder;
+    return core::AccountPtr();
+  }
   // For Record::set_charge, by those who make calls; null for the nil account.
   virtual core::Account* AccountFor(const core::AccountId& account) = 0;
 

@@ -7,6 +7,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "core/call.h"
 #include "core/error.h"
 #include "core/executor.h"
 
@@ -66,7 +67,7 @@ StoreCore::StoreCore(const StoreOptions& options, std::shared_ptr<Placement> pla
       kept_waiting_(std::move(waiting)),
       kept_observer_(options.observer),
       placement_(std::move(placement)),
-      ledger_(options.limit_bytes) {}
+      ledger_(options.limit_bytes, this) {}
 
 void StoreCore::Shut() {
   Close();
@@ -126,7 +127,8 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
     if (options.id->IsNil()) return Invalid("the nil id names no object");
     if (!index_.Reserve(*options.id)) return Taken(*options.id);
   }
-  StoreAccount* const account = AccountFor(options.account);
+  auto* const account =
+      options.account.IsNil() ? static_cast<StoreAccount*>(core::CurrentAccount(*this)) : AccountFor(options.account);
   // A put of one needs no list.
   std::vector<Placement::Prepared> several;
   Placement::Prepared one;
@@ -207,7 +209,8 @@ void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
   if (record.is_cache() && !record.is_indexed()) order_.Forget(record);
   const bool opaque = IsOpaque(value);
   ledger_.Give({bytes, static_cast<StoreAccount*>(record.charge())});
-  ledger_.DiscountObject(bytes, opaque);  // the core may be gone after it
+  if (!record.is_call()) record.DropCharge();  // a call that still runs may look at it
+  ledger_.DiscountObject(bytes, opaque);       // the core may be gone after it
 }
 
 // --- Room.
@@ -295,9 +298,11 @@ absl::Status StoreCore::NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, 
                                          " in use, of them ", now.pinned_bytes, " pinned)");
   std::string message;
   if (lack == Ledger::Lack::kQuota) {
-    message = absl::StrCat("account ", charge.account->id.Hex(), " is over its quota: ", asked,
-                           " does not fit its quota of ", charge.account->quota.load(std::memory_order_relaxed),
-                           " bytes (", charge.account->bytes.load(std::memory_order_relaxed), " in use)");
+    const std::string account = charge.account->holder().empty() ? absl::StrCat("account ", charge.account->id().Hex())
+                                                                 : charge.account->holder();
+    message = absl::StrCat(account, " is over its quota: ", asked, " does not fit its quota of ",
+                           charge.account->quota.load(std::memory_order_relaxed), " bytes (",
+                           charge.account->bytes.load(std::memory_order_relaxed), " in use)");
   } else if (charge.bytes > now.limit_bytes) {
     message = absl::StrCat(asked, " can never fit: it is larger than ", store);
   } else {
@@ -370,7 +375,11 @@ absl::Status StoreCore::SetQuota(const core::AccountId& id, std::size_t bytes) {
 }
 
 std::size_t StoreCore::AccountBytes(const core::AccountId& id) {
-  return id.IsNil() ? ledger_.UnnamedBytes() : ledger_.AccountFor(id).bytes.load(std::memory_order_relaxed);
+  return id.IsNil() ? ledger_.UnnamedBytes() : ledger_.BytesOf(id);
+}
+
+core::AccountPtr StoreCore::OpenAccount(const core::AccountId& id, std::size_t quota, std::string holder) {
+  return core::AccountPtr(&ledger_.Open(id, quota, std::move(holder)));
 }
 
 void StoreCore::OnBorrow(core::Record& record, bool begins) {
@@ -397,6 +406,7 @@ StoreStatistics StoreCore::Statistics() {
           .cache_pinned_bytes = cache.pinned_bytes,
           .opaque_objects = totals.opaque_objects,
           .opaque_bytes = totals.opaque_bytes,
+          .accounts = ledger_.accounts(),
           .hits = counts.hits,
           .misses = counts.misses,
           .evictions = cache.evictions,
@@ -421,6 +431,10 @@ class StoreOverCore final : public ObjectStore {
   }
   std::size_t AccountBytes(const core::AccountId& account) override { return core_->AccountBytes(account); }
   core::Account* AccountFor(const core::AccountId& account) override { return core_->AccountFor(account); }
+  core::AccountPtr OpenAccount(const core::AccountId& id, std::size_t quota, std::string holder) override {
+    core_->HandOut();  // who holds the account gives it back there
+    return core_->OpenAccount(id, quota, std::move(holder));
+  }
   core::RecordOwner& owner() override {
     core_->HandOut();
     return *core_;

@@ -14,9 +14,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/account.h"
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/mutex.h"
@@ -52,6 +54,7 @@ class StoreCore final : public core::RecordOwner {
   StoreStatistics Statistics();
   absl::Status SetQuota(const core::AccountId& id, std::size_t bytes);
   std::size_t AccountBytes(const core::AccountId& id);
+  core::AccountPtr OpenAccount(const core::AccountId& id, std::size_t quota, std::string holder);
   StoreAccount* AccountFor(const core::AccountId& id) { return id.IsNil() ? nullptr : &ledger_.AccountFor(id); }
 
   // RecordOwner.

@@ -25,7 +25,7 @@ void CopyFacts(core::Record& record, Facts& facts) {
   object.handles = record.handles();
   object.submitted = record.submitted().load(std::memory_order_relaxed);
   if (record.is_indexed()) object.id = record.IdOrNil();
-  if (record.charge() != nullptr) object.account = record.charge()->id;
+  if (record.charge() != nullptr) object.account = record.charge()->id();
   object.ready = record.ready();
   if (record.has_value()) {
     object.bytes = record.accounted();

@@ -115,13 +115,16 @@ TEST_F(LocalOwnerServiceTest, DescribesWhatIsAlive) {
 }
 
 TEST_F(LocalOwnerServiceTest, NamesTheAccount) {
-  core::Account account{core::AccountId::Random()};
+  struct Named final : core::Account {
+    explicit Named(const core::RecordOwner& store) : Account(core::AccountId::Random(), "", &store) {}
+    void DropMaybeLastRef() override { DropRefLocked(); }
+  } account(owner_);
   auto* const stored = new core::Stored<int, core::CoreCodecs>(1);
   stored->set_charge(&account);
   stored->Adopt(owner_);
   stored->PublishUnshared();
   const ObjectRef ref = ObjectRef::Adopt(stored);
-  EXPECT_THAT(service_->LeakReport(), HasSubstr("account " + account.id.Hex()));
+  EXPECT_THAT(service_->LeakReport(), HasSubstr("account " + account.id().Hex()));
 }
 
 TEST_F(LocalOwnerServiceTest, NamesTheFunctionOfACall) {

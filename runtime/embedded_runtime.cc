@@ -31,7 +31,7 @@ class EmbeddedRuntime final : public Runtime {
                   ? core::MakeSeededPool(*seeded_)
                   : core::MakeThreadPool({.places = options.threads, .max_threads = options.max_threads}, *clock_)),
         tasks_(*pool_, *clock_, store_->owner(), registry_),
-        actors_(*pool_, *clock_, tasks_) {
+        actors_(*pool_, *clock_, tasks_, store_.get()) {
     if (seeded_ != nullptr) seeded_->set_describe_waits([waiting = waiting_] { return waiting->Dump(); });
   }
 

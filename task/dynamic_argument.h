@@ -145,6 +145,7 @@ struct DynamicCallMaker<Policy, Fn, std::tuple<P...>> {
     if (!bad.ok()) return bad;
     CallPtr call(new TypedCall<Policy, Fn, typename DynamicSlot<Policy, P>::Slot...>(
         info, function, has_refs, *std::move(std::get<I>(slots))...));
+    call->set_charge(core::CurrentAccount(owner));
     call->Adopt(owner);
     return call;
   }

@@ -263,6 +263,7 @@ CallPtr MakeCall(core::RecordOwner& owner, const core::FunctionInfo& info, Fn fu
   static_assert(Signature::kArity == sizeof...(A), "the function takes another number of arguments");
   CallPtr call = internal::CallMaker<Policy, Fn, typename Signature::Parameters>::Make(info, std::move(function),
                                                                                        std::forward<A>(arguments)...);
+  call->set_charge(core::CurrentAccount(owner));
   call->Adopt(owner);
   return call;
 }

@@ -187,6 +187,12 @@ class ActorCreator {
     options_.mailbox_full = reject ? rustyray::actor::MailboxFull::kReject : rustyray::actor::MailboxFull::kBlock;
     return *this;
   }
+  // How many bytes of the store what it makes may take at once; more fails with ResourceExhausted. See
+  // actor/actor_options.h.
+  ActorCreator& SetQuota(std::size_t bytes) {
+    options_.quota_bytes = bytes;
+    return *this;
+  }
   // Restarts in a window, backoff and the errors that restart: see actor/actor_options.h.
   ActorCreator& SetRestartPolicy(rustyray::actor::RestartPolicy policy) {
     options_.restart = std::move(policy);
