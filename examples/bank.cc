@@ -332,18 +332,30 @@ bool ReadFlag(std::string_view argument, std::string_view name, std::uint64_t& v
 
 }  // namespace
 
+constexpr char kUsage[] =
+    "usage: bank [--seeds=N] [--first-seed=S] [--replay]\n"
+    "Runs N days, each drawn from its seed; with --replay their schedules too, so that a seed runs the same again.\n";
+
 int main(int argc, char** argv) {
   std::uint64_t seeds = 1, first_seed = 1;
   bool replay = false;
   for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--replay") {
+    const std::string_view argument = argv[i];
+    if (argument == "--help") {
+      std::fputs(kUsage, stdout);
+      return 0;
+    }
+    if (argument == "--replay") {
       replay = true;
-    } else if (!ReadFlag(argv[i], "--seeds=", seeds) && !ReadFlag(argv[i], "--first-seed=", first_seed)) {
-      std::fprintf(stderr,
-                   "usage: bank [--seeds=N] [--first-seed=S] [--replay]\nRuns N days, each drawn from its seed; with "
-                   "--replay their schedules too, so that a seed runs the same again.\n");
-      return std::string_view(argv[i]) == "--help" ? 0 : 2;
+    } else if (!ReadFlag(argument, "--seeds=", seeds) && !ReadFlag(argument, "--first-seed=", first_seed)) {
+      std::fprintf(stderr, "bank: it does not take %s\n%s", argv[i], kUsage);
+      return 2;
     }
   }
-  return RunDays(first_seed, seeds, replay) ? 0 : 1;
+  try {
+    return RunDays(first_seed, seeds, replay) ? 0 : 1;
+  } catch (const ray::RayException& error) {
+    std::fprintf(stderr, "bank: %s\n", error.what());
+    return 1;
+  }
 }
