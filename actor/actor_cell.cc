@@ -473,8 +473,8 @@ void ActorCell::RequeueLocked() {
 
 void ActorCell::TakeAllLocked(Doomed& doomed) {
   if (restart_state_ != nullptr) {
-    std::erase_if(restart_state_->retried, [&](core::Call* call) {
-      if (std::find(running_.begin(), running_.end(), call) != running_.end()) return false;  // its run will end
+    std::erase_if(restart_state_->retried, [&, running = &running_](core::Call* call) {
+      if (std::find(running->begin(), running->end(), call) != running->end()) return false;  // its run will end
       doomed.queued.push_back(call);
       return true;
     });
