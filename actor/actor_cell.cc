@@ -921,17 +921,20 @@ core::Executor::InOrder ActorCell::RunInOrder(core::Runnable& work) {
   return call.ready() ? InOrder::kRan : InOrder::kRefused;
 }
 
-void ActorCell::VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*)> visit) {
+void ActorCell::VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*, Blocker)> visit) {
   const auto& call = static_cast<const core::Call&>(work);
   core::MutexLock lock(mutex_);
-  if (static_cast<int>(running_.size()) >= options_.max_concurrency || phase_ == Phase::kEnding) {
-    for (core::Call* const running : running_) visit(running);
+  if (std::find(running_.begin(), running_.end(), &call) != running_.end()) return;  // it is about to begin
+  if (phase_ == Phase::kEnding) {
+    for (core::Call* const running : running_) visit(running, Blocker::kMustEnd);
+  } else if (static_cast<int>(running_.size()) >= options_.max_concurrency) {
+    for (core::Call* const running : running_) visit(running, Blocker::kOneMustEnd);
   }
-  if (creation_ && &*creation_ != &call) visit(&*creation_);
+  if (creation_ && &*creation_ != &call) visit(&*creation_, Blocker::kMustEnd);
   if (held_ == nullptr) return;
   if (const auto held = held_->by_call.find(&call); held != held_->by_call.end()) {
     HeldCall* const first = held_->lanes[held->second->caller].front();
-    if (first != held->second && first->submitted) visit(&first->call);
+    if (first != held->second && first->submitted) visit(&first->call, Blocker::kMustEnd);
   }
 }
 

@@ -128,7 +128,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void EndBlocking() override {}
   bool stopping() const override { return killed_.load(std::memory_order_acquire) || host_.executor().stopping(); }
   InOrder RunInOrder(core::Runnable& work) override;
-  void VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*)> visit) override;
+  void VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*, Blocker)> visit) override;
   core::Account* ChargeOf(core::Account*) override { return account_.get(); }
   bool StepWhileBlocked() override { return host_.executor().StepWhileBlocked(); }
 

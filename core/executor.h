@@ -61,9 +61,10 @@ class Executor {
     (void)work;
     return InOrder::kNotOrdered;
   }
-  // The records of calls that must end before `work`, which is not begun, can begin: who occupies its actor. Held while
-  // they are visited.
-  virtual void VisitBlockers(const Runnable& work, absl::FunctionRef<void(Record*)> visit) {
+  // The records of calls that keep `work`, which is not begun, from beginning: who occupies its actor. All that are
+  // kMustEnd, and one of those that are kOneMustEnd, must end first. Held while they are visited.
+  enum class Blocker { kMustEnd, kOneMustEnd };
+  virtual void VisitBlockers(const Runnable& work, absl::FunctionRef<void(Record*, Blocker)> visit) {
     (void)work;
     (void)visit;
   }

@@ -1,7 +1,9 @@
 #include "core/waiting.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -266,66 +268,167 @@ void Waiting::LeaveGraph() {
   blocked_.erase(ThisThreadNumber());
 }
 
-absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) {
-  struct Step {
-    std::size_t from;  // the step that led here
-    std::string how;
+namespace {
+
+// What a wait needs, and what that needs, and so on: which of it can come, given what is asleep. A node is live when
+// all that it must have, and one of what it needs one of, is live.
+class NeedsGraph {
+ public:
+  enum class Need : std::uint8_t { kResult, kWaits, kEnd, kOneEnd };
+  struct Node {
+    Record* record;
     bool must_end;  // not only be ready: a cancelled call that still runs is in the way
+    std::vector<std::pair<std::size_t, Need>> needs;
+    std::vector<std::pair<std::size_t, Need>> needed_by;
+    std::size_t missing = 0;
+    bool one_missing = false;
+    bool mine = false;  // runs on the asking thread
+    bool live = false;
+    std::size_t from = 0;  // of the path to it
   };
+
+  std::size_t Add(Record& record, bool must_end) {
+    const auto [at, is_new] = known_.try_emplace({&record, must_end}, nodes.size());
+    if (is_new) nodes.push_back({.record = &record, .must_end = must_end, .needs = {}, .needed_by = {}});
+    return at->second;
+  }
+  void Needs(std::size_t from, Record& to, Need need) {
+    Needs(from, Add(to, need == Need::kEnd || need == Need::kOneEnd), need);
+  }
+  void Needs(std::size_t from, std::size_t to, Need need) {
+    nodes[from].needs.emplace_back(to, need);
+    nodes[to].needed_by.emplace_back(from, need);
+    if (need != Need::kOneEnd) {
+      ++nodes[from].missing;
+    } else if (!std::exchange(nodes[from].one_missing, true)) {
+      ++nodes[from].missing;
+    }
+  }
+  // Finds out what is live, once all is added: what needs nothing, and so on.
+  void Spread() {
+    std::vector<std::size_t> found;
+    for (std::size_t at = 0; at < nodes.size(); ++at) {
+      if (nodes[at].missing == 0) found.push_back(at);
+    }
+    while (!found.empty()) {
+      const std::size_t at = found.back();
+      found.pop_back();
+      nodes[at].live = true;
+      for (const auto& [by, need] : nodes[at].needed_by) {
+        Node& node = nodes[by];
+        if (need == Need::kOneEnd && !std::exchange(node.one_missing, false)) continue;
+        if (--node.missing == 0) found.push_back(by);
+      }
+    }
+  }
+  // The path from the first node, through such as are not live, to one that runs on the asking thread; the first node
+  // is left out. Empty when that is the first node; nothing when there is no such path.
+  std::optional<std::vector<std::size_t>> PathToMine() {
+    std::vector<bool> seen(nodes.size());
+    std::vector<std::size_t> visited{0};
+    seen[0] = true;
+    for (std::size_t i = 0; i < visited.size(); ++i) {
+      const std::size_t at = visited[i];
+      if (nodes[at].mine) {
+        std::vector<std::size_t> path;
+        for (std::size_t step = at; step != 0; step = nodes[step].from) path.insert(path.begin(), step);
+        return path;
+      }
+      for (const auto& [to, need] : nodes[at].needs) {
+        if (nodes[to].live || seen[to]) continue;
+        seen[to] = true;
+        nodes[to].from = at;
+        visited.push_back(to);
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::vector<Node> nodes;
+
+ private:
+  struct Hash {
+    std::size_t operator()(const std::pair<const Record*, bool>& key) const {
+      return std::hash<const Record*>()(key.first) * 2 + (key.second ? 1 : 0);
+    }
+  };
+  std::unordered_map<std::pair<const Record*, bool>, std::size_t, Hash> known_;
+};
+
+}  // namespace
+
+absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) {
+  using Need = NeedsGraph::Need;
   const std::uint32_t me = ThisThreadNumber();
-  const std::string my_name = Named(*current_frame->call);
-  std::vector<Step> steps{{0, absl::StrCat(my_name, " waits for ", Named(awaited)), false}};
-  std::unordered_map<const Record*, bool> seen;
-  std::vector<Record*> visited{&awaited};
-  seen[&awaited] = true;
+  NeedsGraph graph;
   kept.emplace_back(awaited);
-  for (std::size_t at = 0; at < visited.size(); ++at) {
-    Record& record = *visited[at];
-    if (!record.is_call() || (record.ready() && !steps[at].must_end)) continue;
+  graph.Add(awaited, false);
+  const auto blocked_of = [&](const Call& call) -> const Blocked* {
+    const auto blocked = blocked_.find(call.runner());
+    if (blocked == blocked_.end() || blocked->second.timed) return nullptr;
+    return blocked->second.awaited != nullptr ? &blocked->second : nullptr;
+  };
+  for (std::size_t at = 0; at < graph.nodes.size(); ++at) {
+    Record& record = *graph.nodes[at].record;
+    if (!record.is_call() || (record.ready() && !graph.nodes[at].must_end)) continue;
     Call& call = static_cast<Call&>(record);
-    const auto follow = [&](Record& to, std::string how, bool must_end = false) {
-      if (!seen.emplace(&to, true).second) return;
-      visited.push_back(&to);
+    const auto needs = [&](Record& to, Need need) {
       kept.emplace_back(to);
-      steps.push_back({at, std::move(how), must_end});
+      graph.Needs(at, to, need);
     };
     if (!call.claimed()) {
       std::vector<RecordHold> unready;
       call.SnapshotUnready(unready, static_cast<std::size_t>(-1));
       for (RecordHold& needed : unready) {
-        follow(*needed, absl::StrCat(Named(call), " needs the result of ", Named(*needed)));
+        graph.Needs(at, *needed, Need::kResult);
         kept.push_back(std::move(needed));
       }
       if (call.executor() != nullptr) {
-        call.executor()->VisitBlockers(call, [&](Record* blocker) {
-          follow(*blocker, absl::StrCat(Named(call), " needs the end of ", Named(*blocker)), /*must_end=*/true);
+        call.executor()->VisitBlockers(call, [&](Record* blocker, Executor::Blocker blocks) {
+          needs(*blocker, blocks == Executor::Blocker::kOneMustEnd ? Need::kOneEnd : Need::kEnd);
         });
       }
-      continue;
+    } else if (call.runner() == me) {
+      graph.nodes[at].mine = true;
+      graph.Needs(at, std::size_t{0}, Need::kWaits);
+    } else if (const Blocked* const blocked = blocked_of(call)) {
+      needs(*blocked->awaited, Need::kWaits);
     }
-    if (call.runner() == me) {
-      std::string chain = steps[at].how;
-      for (std::size_t step = at; step != 0;) {
-        step = steps[step].from;
-        chain = absl::StrCat(steps[step].how, ", ", chain);
-      }
-      if (&call == current_frame->call && at == 0) {
-        return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kWaitCycle,
-                          absl::StrCat("this wait would never end: ", my_name, " waits for its own result"));
-      }
-      if (&call != current_frame->call) {
-        absl::StrAppend(&chain, ", which runs ", my_name, " on its stack");
-      }
-      return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kWaitCycle,
-                        absl::StrCat("this wait would never end: ", chain));
-    }
-    const auto blocked = blocked_.find(call.runner());
-    if (blocked == blocked_.end() || blocked->second.timed || blocked->second.awaited == nullptr) continue;
-    follow(*blocked->second.awaited,
-           absl::StrCat(blocked->second.frames != nullptr ? Named(*blocked->second.frames->call) : Named(call),
-                        " waits for ", Named(*blocked->second.awaited)));
   }
-  return absl::OkStatus();
+  graph.Spread();
+  if (graph.nodes[0].live) return absl::OkStatus();
+  const std::optional<std::vector<std::size_t>> path = graph.PathToMine();
+  if (!path.has_value()) return absl::OkStatus();
+
+  const std::string my_name = Named(*current_frame->call);
+  if (path->empty() && &awaited == current_frame->call) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kWaitCycle,
+                      absl::StrCat("this wait would never end: ", my_name, " waits for its own result"));
+  }
+  std::string chain = absl::StrCat(my_name, " waits for ", Named(awaited));
+  const NeedsGraph::Node* from = &graph.nodes[0];
+  for (const std::size_t step : *path) {
+    const NeedsGraph::Node& to = graph.nodes[step];
+    Need need = Need::kResult;
+    std::size_t of = 0;
+    for (const auto& [other, how] : from->needs) {
+      if (other == step) need = how;
+      of += how == Need::kOneEnd;
+    }
+    const Call& call = static_cast<const Call&>(*from->record);
+    const Blocked* const blocked = need == Need::kWaits ? blocked_of(call) : nullptr;
+    const Record& who = blocked != nullptr && blocked->frames != nullptr ? *blocked->frames->call : *from->record;
+    absl::StrAppend(&chain, ", ", Named(who),
+                    need == Need::kResult  ? " needs the result of "
+                    : need == Need::kWaits ? " waits for "
+                                           : " needs the end of ",
+                    Named(*to.record));
+    if (need == Need::kOneEnd && of > 1) absl::StrAppend(&chain, " or of ", of - 1, " others that cannot end either");
+    from = &to;
+  }
+  if (from->record != current_frame->call) absl::StrAppend(&chain, ", which runs ", my_name, " on its stack");
+  return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kWaitCycle,
+                    absl::StrCat("this wait would never end: ", chain));
 }
 
 std::string Waiting::Dump() {

@@ -4,7 +4,8 @@
 // that that one needs, found iteratively; never unrelated work. It helps only with a running place of the call's
 // executor and with stack left. Otherwise it parks. Timed waits and waits for k of n park.
 // Cycles: an untimed wait writes its edge before it sleeps; the wait that would close a cycle gets an error
-// (kWaitCycle) that names the calls in it. Timed waits and waits for k of n cannot hang for good and are left out.
+// (kWaitCycle) that names the calls in it. A call that one of several may make room for is stuck only when all of those
+// are. Timed waits and waits for k of n cannot hang for good and are left out.
 // Invariant: the graph holds only threads that sleep or are about to; a thread stands in it under its own number, and
 // a running call is found through the number of the thread that runs it.
 // Threads: all methods, any thread.
