@@ -45,6 +45,8 @@ class Executor {
   // A running place for the calling thread, which has none here. False when all are taken.
   virtual bool TryEnter() = 0;
   virtual void Leave() = 0;
+  // Whether others wait for a place: who holds one for several pieces of work gives it up in between.
+  virtual bool PlaceIsWanted() const { return false; }
 
   // The calling thread, which has a place here, is about to sleep in a wait, and is back. ResourceExhausted past the
   // hard cap of threads: then the thread must not sleep, and has its place still.

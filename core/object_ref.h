@@ -64,6 +64,13 @@ class ObjectRef {
   // OK once there is a value; the record's error once there is one.
   absl::Status Wait(Time deadline = kNever) const;
 
+  // Whether there is a value of the type with this raw name, to be read now: what AwaitType finds out in the common
+  // case.
+  bool HoldsNow(std::string_view raw_name) const {
+    return record_ != nullptr && record_->has_value() && record_->value().type->name.data() == raw_name.data() &&
+           record_->owner() != nullptr && !record_->owner()->closed();
+  }
+
   // OK once there is a value of the type with this raw name (type_name.h); else why not.
   absl::Status AwaitType(std::string_view raw_name, Time deadline = kNever) const;
 

@@ -9,8 +9,18 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 namespace rustyray::core {
+
+// A moment's rest within a loop that waits without sleeping.
+inline void SpinPause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
 
 class Parker {
  public:

@@ -72,8 +72,8 @@ void DrainDeferred() {
 }
 
 Record::~Record() {
-  delete extras_.load(std::memory_order_acquire);
   DropCharge();
+  delete extras_.load(std::memory_order_acquire);
 }
 
 // --- Counts.
@@ -118,6 +118,24 @@ void Record::DropCacheHandle() {
       return;
     }
   }
+}
+
+void Record::DropOnlyHandle() {
+  const std::uint32_t seen = state(std::memory_order_acquire);
+  const bool plain = (seen & (kValue | kError)) && !(seen & (kIndexed | kCache | kViewed));
+  if (!plain || deferred_queue.draining) {
+    if (seen & kCache) return DropCacheHandle();
+    counts_.fetch_sub(kHandle, std::memory_order_relaxed);
+    return HandlesGone();
+  }
+  // The common end: nobody else can reach the record any more, so that nothing of it need be atomic or put off.
+  deferred_queue.draining = true;
+  if (owner_ != nullptr) {
+    if (HandleObserver* const observer = owner_->observer()) observer->OnLastHandle(*this);
+  }
+  FinishStorage();
+  deferred_queue.Drain();  // what the value referred to
+  deferred_queue.draining = false;
 }
 
 void Record::HandlesGone() {
@@ -333,7 +351,7 @@ absl::StatusOr<std::shared_ptr<const void>> Record::View() {
     Unpin();
     return view;
   }
-  if (state(std::memory_order_acquire) & kViewed) return extras_.load(std::memory_order_relaxed)->anchor;
+  if (const std::shared_ptr<const void>* const anchor = AnchorIfViewed()) return *anchor;
   RecordExtras& extras = Extras();
   auto made = MakeAnchor(&extras.live_anchors);
   if (!made.ok()) return made.status();
@@ -359,6 +377,8 @@ absl::StatusOr<std::shared_ptr<const void>> Record::View() {
   }
   return view;
 }
+
+const std::shared_ptr<const void>& Record::Anchor() const { return extras_.load(std::memory_order_relaxed)->anchor; }
 
 bool Record::HasViews() {
   if (!(state(std::memory_order_acquire) & kViewed)) return false;
@@ -438,6 +458,20 @@ std::span<const ObjectRef> Record::inner_refs() const {
 ObjectId Record::IdOrNil() const {
   const RecordExtras* const extras = extras_.load(std::memory_order_acquire);
   return extras != nullptr ? extras->id : ObjectId::Nil();
+}
+
+Account* Record::ChargeInExtras() const { return extras_.load(std::memory_order_acquire)->charge; }
+
+void Record::ChangeCharge(Account* charge) {
+  Account* const before = this->charge();
+  if (charge != nullptr) {
+    charge->AddRef();
+    Extras().charge = charge;
+    state_.fetch_or(kCharged, std::memory_order_release);
+  } else if (before != nullptr) {
+    state_.fetch_and(~kCharged, std::memory_order_relaxed);
+  }
+  if (before != nullptr) before->DropRef();
 }
 
 void Record::set_id(const ObjectId& id) { Extras().id = id; }

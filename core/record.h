@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/account.h"
+#include "core/block_cache.h"
 #include "core/error.h"
 #include "core/id.h"
 #include "core/type_info.h"
@@ -126,6 +128,7 @@ class Record {
   // --- Counts.
   void AddHandle() { counts_.fetch_add(kHandle, std::memory_order_relaxed); }
   void DropHandle() {
+    if (counts_.load(std::memory_order_acquire) == kHandle + kHold) return DropOnlyHandle();
     if (is_cache()) return DropCacheHandle();
     if ((counts_.fetch_sub(kHandle, std::memory_order_acq_rel) & kHandles) == kHandle) HandlesGone();
   }
@@ -185,6 +188,10 @@ class Record {
   // makes an anchor; later ones neither lock nor allocate. (An anchor for each View: cache objects, and decodes that
   // the owner has no room to keep.) Errors: evicted; bytes that do not decode.
   absl::StatusOr<std::shared_ptr<const void>> View();
+  // What View returns, once the first one was made; null before, and for cache objects.
+  const std::shared_ptr<const void>* AnchorIfViewed() const {
+    return (state(std::memory_order_acquire) & kViewed) ? &Anchor() : nullptr;
+  }
   // Whether any View is out.
   bool HasViews();
   // Whether the caller's handle is all there is: no other handle, View or pin. Then the caller may move the value out.
@@ -228,18 +235,20 @@ class Record {
   // A relaxed stamp of the last use, for eviction in order of use.
   std::atomic<std::uint64_t>& recency();
   // The account that the bytes are charged to; null: the owner's own. Set before Adopt, and before admission.
-  Account* charge() const { return charge_; }
+  Account* charge() const { return (state(std::memory_order_relaxed) & kCharged) ? ChargeInExtras() : nullptr; }
   void set_charge(Account* charge) {
-    if (charge != nullptr) charge->AddRef();
-    charge_ = charge;
+    if (charge != nullptr || (state(std::memory_order_relaxed) & kCharged)) ChangeCharge(charge);
   }
   // Of values that were put: when the value is gone, and its bytes are given back.
-  void DropCharge() {
-    if (charge_ != nullptr) std::exchange(charge_, nullptr)->DropRef();
-  }
+  void DropCharge() { set_charge(nullptr); }
   // A word of the observer's.
   std::atomic<void*>& observer_slot() { return observer_slot_; }
   std::atomic<std::uint32_t>& submitted() { return submitted_; }
+
+  static void* operator new(std::size_t size) { return BlockCache::Take(size); }
+  static void* operator new(std::size_t size, std::align_val_t align) { return ::operator new(size, align); }
+  static void operator delete(void* block, std::size_t size) { BlockCache::Give(block, size); }
+  static void operator delete(void* block, std::size_t, std::align_val_t align) { ::operator delete(block, align); }
 
  protected:
   // One handle, the hold of all handles, and `holds` more.
@@ -287,6 +296,7 @@ class Record {
     kAbandoned = 1u << 11,  // Views outlive the handles
     kMayRunAgain = 1u << 12,
     kVoid = 1u << 13,
+    kCharged = 1u << 14,    // extras name the account
   };
   static constexpr std::uint64_t kHandle = 1;
   static constexpr std::uint64_t kHandles = 0xffff'ffff;
@@ -296,7 +306,11 @@ class Record {
 
   std::uint32_t state(std::memory_order order) const { return state_.load(order); }
   void Publish(std::uint32_t how);
+  const std::shared_ptr<const void>& Anchor() const;
   void DropCacheHandle();
+  void DropOnlyHandle();
+  Account* ChargeInExtras() const;
+  void ChangeCharge(Account* charge);
   void HandlesGone();
   void StorageGone();
   void FinishHandles();  // from the deferred queue: owner hooks, the value, the handles' hold
@@ -315,7 +329,6 @@ class Record {
   Value value_;  // set by the sealer before it publishes
   std::atomic<std::size_t> accounted_{0};
   std::atomic<RecordExtras*> extras_{nullptr};  // rare state, made on demand
-  Account* charge_ = nullptr;
   std::atomic<void*> observer_slot_{nullptr};
 };
 

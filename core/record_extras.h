@@ -10,6 +10,7 @@
 
 #include "core/id.h"
 #include "core/object_ref.h"
+#include "core/record.h"
 #include "core/type_info.h"
 
 namespace rustyray::core {
@@ -20,6 +21,7 @@ struct RecordExtras {
   std::atomic<int> live_anchors{0};    // anchors whose deleter has not run
   std::vector<ObjectRef> inner;
   std::atomic<std::uint64_t> recency{0};
+  Account* charge = nullptr;  // whom the bytes are charged to, if not to the owner's own account
 };
 
 }  // namespace rustyray::core

@@ -26,14 +26,6 @@
 namespace rustyray::core {
 namespace {
 
-void SpinPause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  std::this_thread::yield();
-#endif
-}
-
 // What the pool knows of one thread that schedules on it, worker or not. Recycled, never freed before the pool.
 struct Slot {
   WorkDeque deque;
@@ -216,6 +208,10 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     table.HelperLeft();
   }
 
+  bool PlaceIsWanted() const override {
+    return returners_.load(std::memory_order_relaxed) > 0 || stopping_.load(std::memory_order_relaxed);
+  }
+
   absl::Status BeginBlocking() override {
     Slot& slot = ThisSlot();
     if (slot.worker) {
@@ -266,9 +262,11 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     Pool& pool;
   };
 
-  // How often an idle worker looks around before it parks. Longer makes the next wake-up cheaper for the one who
-  // schedules, and takes the processor from it.
-  static constexpr int kSearchRounds = 64;
+  // How often an idle worker looks around before it parks, and how long it pauses in between, at most. Longer searches
+  // make the next wake-up cheaper for the one who schedules, and take the processor from it; each look takes a cache
+  // line from it.
+  static constexpr int kSearchRounds = 20;
+  static constexpr int kMostPauses = 64;
 
   static std::uint64_t NextId() {
     static std::atomic<std::uint64_t> next{1};
@@ -503,13 +501,15 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   // Called counted in searching_; returns not counted. Null: the worker is to end.
   Runnable* Search(Slot& slot) {
     for (;;) {
+      int pauses = 8;
       for (int round = 0; round < kSearchRounds && !stopping(); ++round) {
         if (free_places_.load(std::memory_order_relaxed) <= 0) break;
         if (Runnable* const work = StealAny(slot)) {
           if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && AnyWork()) NotifyWork();
           return work;
         }
-        for (int i = 0; i < 16; ++i) SpinPause();
+        pauses = std::min(2 * pauses, kMostPauses);
+        for (int i = 0; i < pauses; ++i) SpinPause();
       }
       if (!ParkSearching(slot)) return nullptr;
     }
@@ -671,7 +671,7 @@ std::vector<std::string> Pool::Stop(Time deadline) {
     for (std::size_t i = 0; i < count; ++i) {
       WorkDeque& deque = array[i].load(std::memory_order_relaxed)->deque;
       while (!deque.Empty()) {
-        if (Runnable* const work = deque.Steal()) work->DiscardScheduled();
+        if (Runnable* const work = deque.Steal(/*at_once=*/true)) work->DiscardScheduled();
       }
     }
   };

@@ -115,6 +115,10 @@ absl::Status Waiting::HelpOrPark(Record& target) {
 
 absl::Status Waiting::Park(Record& target, Record& inner, Time deadline) {
   DrainDeferred();
+  if (inner.is_call() && static_cast<Call&>(inner).claimed()) {
+    // It runs on another thread, and is often done in less time than it takes to fall asleep.
+    for (int spins = 0; spins < kSpinsBeforeSleep && !inner.ready(); ++spins) SpinPause();
+  }
   if (target.ready() || inner.ready()) return absl::OkStatus();
   if (inner.is_call()) {
     if (Executor* const executor = static_cast<Call&>(inner).executor()) {
@@ -147,15 +151,40 @@ absl::Status Waiting::Park(Record& target, Record& inner, Time deadline) {
   return timed_out && !target.ready() ? TimedOut() : absl::OkStatus();
 }
 
+namespace {
+
+// The last of the first `left` refs whose call may begin; `left` says which. Null: there is none.
+Call* LastToRun(std::size_t& left, absl::FunctionRef<const ObjectRef&(std::size_t)> at) {
+  for (; left > 0; --left) {
+    const ObjectRef& ref = at(left - 1);
+    if (ref.ready() || !ref.record()->is_call()) continue;
+    Call& call = static_cast<Call&>(*ref.record());
+    if (MayBegin(call)) return &call;
+  }
+  return nullptr;
+}
+
+// Runs calls from the last to the first, with one place for all that have one executor, until others wait for it.
+// False: there is nothing more to run, or no place, or no stack.
+bool RunStretch(std::size_t& left, absl::FunctionRef<const ObjectRef&(std::size_t)> at) {
+  Call* call = LastToRun(left, at);
+  if (call == nullptr || call->executor() == nullptr) return false;
+  Executor& executor = *call->executor();
+  const RunningPlace place(executor);
+  do {
+    if (!RunInline(*call) && !call->claimed()) return false;
+    call = LastToRun(left, at);
+  } while (call != nullptr && call->executor() == &executor && !executor.PlaceIsWanted());
+  return true;
+}
+
+}  // namespace
+
 absl::Status Waiting::WaitForAll(std::size_t count, absl::FunctionRef<const ObjectRef&(std::size_t)> at,
                                  Time deadline) {
   if (absl::Status status = CheckRefs(count, at); !status.ok()) return status;
   if (deadline == kNever) {
-    for (std::size_t i = count; i-- > 0;) {
-      const ObjectRef& ref = at(i);
-      if (ref.ready() || !ref.record()->is_call()) continue;
-      Call& call = static_cast<Call&>(*ref.record());
-      if (MayBegin(call) && !RunInline(call) && !call.claimed()) break;  // no place, or no stack
+    for (std::size_t left = count; RunStretch(left, at);) {
     }
   }
   for (std::size_t i = 0; i < count; ++i) {

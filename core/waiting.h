@@ -35,6 +35,8 @@ class Waiting {
  public:
   // Below this much stack a wait parks rather than runs a call inline.
   static constexpr std::size_t kStackReserve = 256 * 1024;
+  // How often a wait looks whether a call that runs is done, before it sleeps: about two microseconds.
+  static constexpr int kSpinsBeforeSleep = 128;
 
   // `clock` outlives it.
   explicit Waiting(Clock& clock) : clock_(clock) {}

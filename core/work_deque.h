@@ -28,9 +28,11 @@ class WorkDeque {
 
   void Push(Runnable* work) {
     const std::int64_t bottom = bottom_.load(std::memory_order_relaxed);
-    const std::int64_t top = top_.load(std::memory_order_acquire);
     Array* array = array_.load(std::memory_order_relaxed);
-    if (bottom - top >= array->capacity) array = Grow(*array, top, bottom);
+    if (bottom - seen_top_ >= array->capacity) {
+      seen_top_ = top_.load(std::memory_order_acquire);
+      if (bottom - seen_top_ >= array->capacity) array = Grow(*array, seen_top_, bottom);
+    }
     array->At(bottom).store(work, std::memory_order_relaxed);
     bottom_.store(bottom + 1, std::memory_order_seq_cst);
   }
@@ -62,10 +64,16 @@ class WorkDeque {
     return Pop() != nullptr;
   }
 
-  // The oldest; null when there is none, or another thread was faster.
-  Runnable* Steal() {
+  // The oldest; null when there is none, or another thread was faster. A lone item is left to its owner, who may be
+  // about to run it, until it is seen for the second time, unless `at_once`.
+  Runnable* Steal(bool at_once = false) {
     std::int64_t top = top_.load(std::memory_order_seq_cst);
-    if (top >= bottom_.load(std::memory_order_seq_cst)) return nullptr;
+    const std::int64_t bottom = bottom_.load(std::memory_order_seq_cst);
+    if (top >= bottom) return nullptr;
+    if (top + 1 == bottom && !at_once && left_alone_.load(std::memory_order_relaxed) != top) {
+      left_alone_.store(top, std::memory_order_relaxed);
+      return nullptr;
+    }
     Runnable* const work = array_.load(std::memory_order_acquire)->At(top).load(std::memory_order_relaxed);
     return top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst) ? work : nullptr;
   }
@@ -101,8 +109,10 @@ class WorkDeque {
   }
 
   alignas(64) std::atomic<std::int64_t> top_{0};
+  alignas(64) std::atomic<std::int64_t> left_alone_{-1};  // the lone item seen last
   alignas(64) std::atomic<std::int64_t> bottom_{0};
   std::atomic<Array*> array_{nullptr};
+  std::int64_t seen_top_ = 0;                   // the owner's: a top of the past; thieves' word is read when need be
   std::vector<std::unique_ptr<Array>> arrays_;  // the owner's
 };
 

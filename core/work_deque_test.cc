@@ -35,6 +35,20 @@ TEST(WorkDeque, TheOwnerTakesTheNewestAThiefTheOldest) {
   EXPECT_TRUE(deque.Empty());
 }
 
+TEST(WorkDeque, AThiefLeavesALoneItemToItsOwnerUntilItSeesItAgain) {
+  WorkDeque deque;
+  Item a, b;
+  deque.Push(&a);
+  EXPECT_EQ(deque.Steal(), nullptr);
+  EXPECT_EQ(deque.Pop(), &a);
+  deque.Push(&b);
+  EXPECT_EQ(deque.Steal(), nullptr) << "that it saw another before does not count";
+  EXPECT_FALSE(deque.Empty());
+  EXPECT_EQ(deque.Steal(), &b);
+  deque.Push(&a);
+  EXPECT_EQ(deque.Steal(/*at_once=*/true), &a);
+}
+
 TEST(WorkDeque, PopIfTakesOnlyTheNewest) {
   WorkDeque deque;
   Item a, b;
@@ -53,7 +67,7 @@ TEST(WorkDeque, GrowsAndKeepsOrderAlsoWhenItWrapsAround) {
   std::size_t pushed = 0, stolen = 0;
   while (stolen < items.size()) {
     for (int i = 0; i < 700 && pushed < items.size(); ++i) deque.Push(&items[pushed++]);
-    for (int i = 0; i < 300 && stolen < items.size(); ++i) ASSERT_EQ(deque.Steal(), &items[stolen++]);
+    for (int i = 0; i < 300 && stolen < items.size(); ++i) ASSERT_EQ(deque.Steal(/*at_once=*/true), &items[stolen++]);
   }
   EXPECT_TRUE(deque.Empty());
   deque.Shrink();

@@ -113,6 +113,15 @@ void StoreCore::Commit(core::Record& record, Placement::Prepared prepared) {
   ledger_.CountObject(prepared.bytes, IsOpaque(record.value()));
 }
 
+bool StoreCore::TakeInPlace(core::Record& record, StoreAccount* account, bool in_turn) {
+  const core::Value& value = record.value();
+  const std::size_t bytes = value.type->AccountedSizeOf(value.data) + record.accounted();
+  if (ledger_.Take({bytes, account}, in_turn).lack != Ledger::Lack::kNothing) return false;
+  record.set_accounted(bytes);
+  ledger_.CountObject(bytes, IsOpaque(value));
+  return true;
+}
+
 core::Time StoreCore::WaitUntil(const PutOptions& options) {
   if (options.wait_until.has_value()) return *options.wait_until;
   if (wait_at_limit_ <= core::Duration::zero()) return core::Time::min();
@@ -122,6 +131,14 @@ core::Time StoreCore::WaitUntil(const PutOptions& options) {
 absl::Status StoreCore::Publish(std::span<core::Record* const> records, const PutOptions& options) {
   if (closed()) return WasClosed();
   const bool cache = options.lifetime.value_or(default_lifetime_) == Lifetime::kCache;
+  // The common case: one owned object that lies where it is, and room for it.
+  if (records.size() == 1 && placement_ == nullptr && !cache && !options.id.has_value() && options.account.IsNil() &&
+      core::CurrentAccount(*this) == nullptr &&
+      TakeInPlace(*records[0], nullptr, options.wait_until.has_value() || wait_at_limit_ > core::Duration::zero())) {
+    records[0]->Adopt(*this);
+    records[0]->PublishUnshared();
+    return absl::OkStatus();
+  }
   if (options.id.has_value()) {
     if (records.size() != 1) return Invalid("one id cannot name several objects");
     if (options.id->IsNil()) return Invalid("the nil id names no object");
@@ -191,6 +208,7 @@ void StoreCore::MakeFindable(core::Record& record, const core::ObjectId& id) {
 
 core::ErrorPtr StoreCore::Admit(core::Record& record) {
   if (closed()) return core::ErrorFromStatus(WasClosed(), "");
+  if (placement_ == nullptr && TakeInPlace(record, static_cast<StoreAccount*>(record.charge()), false)) return nullptr;
   absl::StatusOr<Placement::Prepared> prepared = Prepare(record);
   if (!prepared.ok()) return core::ErrorFromStatus(prepared.status(), "");
   absl::Status status = Acquire({prepared->bytes, static_cast<StoreAccount*>(record.charge())}, {});

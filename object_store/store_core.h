@@ -92,6 +92,8 @@ class StoreCore final : public core::RecordOwner {
   absl::Status NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, std::size_t values, bool waited);
   absl::StatusOr<Placement::Prepared> Prepare(core::Record& record);
   void Commit(core::Record& record, Placement::Prepared prepared);
+  // Prepare, Acquire and Commit in one, for a value that stays in its record and for which there is room at once.
+  bool TakeInPlace(core::Record& record, StoreAccount* account, bool in_turn);
   void MakeFindable(core::Record& record, const core::ObjectId& id);
 
   const Lifetime default_lifetime_;

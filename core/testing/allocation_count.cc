@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "core/block_cache.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 
 namespace rustyray::core {
@@ -27,7 +29,7 @@ thread_local constinit std::uint64_t allocations = 0;
 namespace rustyray::core {
 
 bool AllocationsAreCounted() { return true; }
-std::uint64_t AllocationsOfThisThread() { return allocations; }
+std::uint64_t AllocationsOfThisThread() { return allocations + blocks_reused_by_this_thread; }
 
 }  // namespace rustyray::core
 

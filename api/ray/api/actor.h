@@ -39,8 +39,8 @@ class ActorHandle;
 
 namespace internal {
 
-absl::StatusOr<const rustyray::task::Registration*> FindFunction(Runtime& runtime,
-                                                                 rustyray::task::AnyFunction function);
+const rustyray::task::Registration* FindFunction(Runtime& runtime, rustyray::task::AnyFunction function);
+absl::Status NotRegistered();
 absl::StatusOr<const rustyray::task::Registration*> FindMethod(Runtime& runtime,
                                                                const rustyray::task::AnyMethod& method);
 absl::Status EmptyHandle();
@@ -236,10 +236,10 @@ template <class F>
 absl::StatusOr<internal::ActorCreator<F>> TryActor(F factory) {
   const internal::RuntimeUse runtime;
   if (!runtime) return runtime.status();
-  absl::StatusOr<const rustyray::task::Registration*> registration =
+  const rustyray::task::Registration* const registration =
       internal::FindFunction(*runtime.operator->(), reinterpret_cast<rustyray::task::AnyFunction>(factory));
-  if (!registration.ok()) return registration.status();
-  return internal::ActorCreator<F>(factory, **registration);
+  if (registration == nullptr) return internal::NotRegistered();
+  return internal::ActorCreator<F>(factory, *registration);
 }
 
 template <class F>

@@ -22,10 +22,12 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/block_cache.h"
 #include "core/object_ref.h"
 #include "core/private_copy.h"
 #include "core/type_name.h"
 #include "ray/api/exception.h"
+#include "ray/api/runtime_use.h"
 #include "task/result.h"
 
 namespace ray {
@@ -73,16 +75,28 @@ struct RefAccess {
   }
 };
 
+// A shared object in a block of its own, which the thread that drops it keeps for its next one.
+template <class T, class U>
+std::shared_ptr<T> MakeObject(U&& value) {
+  return std::allocate_shared<T>(rustyray::core::BlockAllocator<T>(), std::forward<U>(value));
+}
+
+// Whether the object can be read at once: then nothing below this line of a read is looked at.
+template <class T>
+bool IsHere(const rustyray::core::ObjectRef& ref) {
+  return current_runtime.load(std::memory_order_acquire) != nullptr && ref.HoldsNow(rustyray::core::RawTypeName<T>());
+}
+
 // A private copy of an object that is there.
 template <class T>
 absl::StatusOr<std::shared_ptr<T>> CopyObject(const rustyray::core::ObjectRef& ref) {
   rustyray::core::Record& record = *ref.record();
-  if (record.value().native && !record.is_cache()) {
-    return std::make_shared<T>(rustyray::core::PrivateCopy(*static_cast<const T*>(record.value().data)));
+  if (record.value().native && !record.is_cache()) [[likely]] {
+    return MakeObject<T>(rustyray::core::PrivateCopy(*static_cast<const T*>(record.value().data)));
   }
   absl::StatusOr<T> copy = ref.Get<T>();
   if (!copy.ok()) return copy.status();
-  return std::make_shared<T>(*std::move(copy));
+  return MakeObject<T>(*std::move(copy));
 }
 
 }  // namespace internal
@@ -119,6 +133,8 @@ absl::StatusOr<std::shared_ptr<internal::StoredFor<T>>> TryGet(const ObjectRef<T
   static_assert(rustyray::core::kPrivateCopyable<Stored>,
                 "ray::Get makes a private copy, and this type cannot be copied: use View, or Get(std::move(ref))");
   const rustyray::core::ObjectRef& core = internal::RefAccess::Core(ref);
+  if (internal::IsHere<Stored>(core)) [[likely]]
+    return internal::CopyObject<Stored>(core);
   if (absl::Status status = internal::AwaitObject(core, rustyray::core::RawTypeName<Stored>(), timeout_ms);
       !status.ok()) {
     return status;
@@ -141,7 +157,7 @@ absl::StatusOr<std::shared_ptr<internal::StoredFor<T>>> TryGet(ObjectRef<T>&& re
     ref = internal::RefAccess::Make<T>(std::move(taken));
     return object.status();
   }
-  return std::make_shared<Stored>(*std::move(object));
+  return internal::MakeObject<Stored>(*std::move(object));
 }
 
 template <class T>
@@ -165,6 +181,11 @@ auto Get(ObjectRef<T>&& ref, const int& timeout_ms = -1) {
 template <class T>
 absl::StatusOr<std::shared_ptr<const T>> TryView(const ObjectRef<T>& ref, int timeout_ms = -1) {
   const rustyray::core::ObjectRef& core = internal::RefAccess::Core(ref);
+  if (internal::IsHere<T>(core)) [[likely]] {
+    if (const std::shared_ptr<const void>* const anchor = core.record()->AnchorIfViewed()) {
+      return std::static_pointer_cast<const T>(*anchor);
+    }
+  }
   if (absl::Status status = internal::AwaitObject(core, rustyray::core::RawTypeName<T>(), timeout_ms); !status.ok()) {
     return status;
   }

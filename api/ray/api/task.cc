@@ -12,7 +12,7 @@ using rustyray::core::MakeStatus;
 using rustyray::task::AnyFunction;
 using rustyray::task::Registration;
 
-absl::StatusOr<const Registration*> FindFunction(Runtime& runtime, AnyFunction function) {
+const Registration* FindFunction(Runtime& runtime, AnyFunction function) {
   // Registrations live for ever, so what was found once stays right; another runtime knows the same list.
   struct Known {
     AnyFunction function = nullptr;
@@ -22,12 +22,13 @@ absl::StatusOr<const Registration*> FindFunction(Runtime& runtime, AnyFunction f
   Known& entry = known[(reinterpret_cast<std::uintptr_t>(function) >> 4) % known.size()];
   if (entry.function == function) return entry.registration;
   const Registration* const found = runtime.tasks().registry().Find(function);
-  if (found == nullptr) {
-    return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kFunctionNotFound,
-                      "ray::Task: the function is not registered: name it in RAY_REMOTE(...) at namespace scope");
-  }
-  entry = {function, found};
+  if (found != nullptr) entry = {function, found};
   return found;
+}
+
+absl::Status NotRegistered() {
+  return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kFunctionNotFound,
+                    "ray::Task: the function is not registered: name it in RAY_REMOTE(...) at namespace scope");
 }
 
 absl::Status EmptyRefArgument(std::string_view function, int position) {

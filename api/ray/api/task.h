@@ -9,6 +9,7 @@
 #define RAY_API_TASK_H_
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -35,8 +36,9 @@ using rustyray::core::CancelToken;
 
 namespace internal {
 
-absl::StatusOr<const rustyray::task::Registration*> FindFunction(Runtime& runtime,
-                                                                 rustyray::task::AnyFunction function);
+// Null when it is not registered.
+const rustyray::task::Registration* FindFunction(Runtime& runtime, rustyray::task::AnyFunction function);
+absl::Status NotRegistered();
 absl::Status CancelTask(const rustyray::core::ObjectRef& ref);
 
 template <class F>
@@ -47,12 +49,12 @@ class TaskCaller : public Caller<TaskCaller<F>, F> {
 
   // For errors and dumps; default: the function's name.
   TaskCaller& SetName(std::string name) {
-    options_.name = std::move(name);
+    Options().name = std::move(name);
     return *this;
   }
   // Milliseconds from Remote on; then the task fails with DeadlineExceeded, whatever it is doing.
   TaskCaller& SetDeadline(int milliseconds) {
-    options_.deadline = std::chrono::milliseconds(milliseconds);
+    Options().deadline = std::chrono::milliseconds(milliseconds);
     return *this;
   }
 
@@ -63,12 +65,17 @@ class TaskCaller : public Caller<TaskCaller<F>, F> {
     rustyray::task::TaskSystem& tasks = runtime.tasks();
     rustyray::task::CallPtr call =
         rustyray::task::MakeCall<Policy>(tasks.owner(), this->info(), function_, std::forward<A>(arguments)...);
-    tasks.Apply(options_, *call);
+    if (options_ != nullptr) [[unlikely]]
+      tasks.Apply(*options_, *call);
     return tasks.Submit(std::move(call));
+  }
+  rustyray::task::TaskOptions& Options() {
+    if (options_ == nullptr) options_ = std::make_unique<rustyray::task::TaskOptions>();
+    return *options_;
   }
 
   F function_;
-  rustyray::task::TaskOptions options_;
+  std::unique_ptr<rustyray::task::TaskOptions> options_;  // few calls have any
 };
 
 }  // namespace internal
@@ -80,10 +87,10 @@ absl::StatusOr<internal::TaskCaller<F>> TryTask(F function) {
   static_assert(std::is_function_v<std::remove_pointer_t<F>>, "ray::Task takes a function registered by RAY_REMOTE");
   const internal::RuntimeUse runtime;
   if (!runtime) return runtime.status();
-  absl::StatusOr<const rustyray::task::Registration*> registration =
+  const rustyray::task::Registration* const registration =
       internal::FindFunction(*runtime.operator->(), reinterpret_cast<rustyray::task::AnyFunction>(function));
-  if (!registration.ok()) return registration.status();
-  return internal::TaskCaller<F>(function, **registration);
+  if (registration == nullptr) return internal::NotRegistered();
+  return internal::TaskCaller<F>(function, *registration);
 }
 
 template <class F>
