@@ -296,7 +296,7 @@ class Record {
     kAbandoned = 1u << 11,  // Views outlive the handles
     kMayRunAgain = 1u << 12,
     kVoid = 1u << 13,
-    kCharged = 1u << 14,    // extras name the account
+    kCharged = 1u << 14,  // extras name the account
   };
   static constexpr std::uint64_t kHandle = 1;
   static constexpr std::uint64_t kHandles = 0xffff'ffff;
