@@ -94,8 +94,8 @@ TEST_F(ActorRetry, ACallRunsAgainOnTheNextInstanceAndStaysPendingUntilThen) {
   auto actor = Make(Retries(1));
   ObjectRef ref = actor.Call(kInfo, &Fragile::Run, 1);
   during = [&](int run) {
+    EXPECT_FALSE(core::CancelToken::Current().cancelled()) << "in run " << run;
     if (run > 1) return;
-    EXPECT_FALSE(core::CancelToken::Current().cancelled());
     actor.Kill(/*no_restart=*/false);
     EXPECT_TRUE(core::CancelToken::Current().cancelled()) << "the void run is not asked to end";
     EXPECT_FALSE(ref.ready()) << "it failed though a retry is left";

@@ -149,6 +149,34 @@ TEST_F(ActorTest, AtMostSoManyRestartsInAWindow) {
   EXPECT_EQ(core::KindOf(counter->Call(&Counter::Value).Wait()), core::ErrorKind::kActor);
 }
 
+TEST_F(ActorTest, ARestartOneWindowAgoStillCounts) {
+  for (const bool later : {false, true}) {
+    auto counter = world.actors.Spawn(
+        ActorOptions{.restart = {.max_restarts = -1, .max_in_window = 1, .window = std::chrono::seconds(10)}},
+        &Counter::Create, 5);
+    counter->Kill(/*no_restart=*/false);
+    EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 5);
+    clock.Advance(std::chrono::seconds(10) + std::chrono::milliseconds(later ? 1 : 0));
+    counter->Kill(/*no_restart=*/false);
+    EXPECT_EQ(counter->Call(&Counter::Value).Wait().ok(), later);
+  }
+}
+
+TEST_F(ActorTest, ATurnLetsOthersHaveTheThreadAfterAWhile) {
+  auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 0);
+  EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 0);
+  executor.RunUntilIdle();
+  std::vector<core::ObjectRef> calls;
+  for (int i = 0; i < 100; ++i) calls.push_back(counter->Call(&Counter::Add, 1));
+  ASSERT_EQ(executor.queued(), 1u);
+  ASSERT_TRUE(executor.Step());
+  EXPECT_TRUE(calls[0].ready());
+  EXPECT_FALSE(calls[99].ready()) << "nobody else gets the thread before all is done";
+  EXPECT_EQ(executor.queued(), 1u) << "the rest has no turn";
+  executor.RunUntilIdle();
+  EXPECT_EQ(*calls[99].Get<int>(), 100);
+}
+
 TEST_F(ActorTest, ErrorsThatTheOptionsNameRestartIt) {
   ActorOptions options;
   options.restart.max_restarts = 1;
