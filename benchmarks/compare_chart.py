@@ -5,7 +5,8 @@ from xml.sax.saxutils import escape
 
 import compare_rows
 
-COLOURS = {'ours': '#1f6feb', 'tbb': '#f0883e', 'caf': '#3fb950', 'ray': '#a371f7', 'cluster': '#8b949e'}
+COLOURS = {'ours': '#1f6feb', 'tbb': '#f0883e', 'caf': '#3fb950', 'ray': '#a371f7', 'cluster': '#8b949e',
+           'plasma': '#f0883e'}
 LEFT, RIGHT, BAR, GAP, TOP = 230, 110, 13, 14, 56
 WIDTH = 860
 
@@ -24,7 +25,7 @@ def _groups(all_judged):
     return [(name, list(bars.items())) for name, bars in groups.values()]
 
 
-def svg(all_judged, caption):
+def svg(all_judged, caption, peers=compare_rows.PEERS):
     groups = _groups(all_judged)
     rates = [rate for _, bars in groups for _, rate in bars]
     low = 10**math.floor(math.log10(min(rates, default=1)))
@@ -44,8 +45,8 @@ def svg(all_judged, caption):
         '<text x="12" y="18" font-size="14">Calls a second, logarithmic: longer is faster</text>',
     ]
     x = 12
-    for program, colour in COLOURS.items():
-        label = 'this runtime' if program == 'ours' else compare_rows.PEERS[program]
+    for program, label in [('ours', 'this runtime')] + list(peers.items()):
+        colour = COLOURS[program]
         out.append('<rect x="%d" y="28" width="10" height="10" fill="%s"/><text x="%d" y="37">%s</text>' %
                    (x, colour, x + 14, escape(label)))
         x += 34 + 7 * len(label)

@@ -12,9 +12,10 @@ DEBIAN = {
     'tbb': ('libtbb-dev', '/usr/include/tbb/task_group.h'),
     'caf': ('libcaf-dev', '/usr/include/caf/all.hpp'),
 }
-RAY_WHEEL = 'ray[cpp]'
-# Ray's SDK is built with the old std::string, and as C++17.
-RAY_FLAGS = ['-std=c++17', '-D_GLIBCXX_USE_CXX11_ABI=0']
+# Folders of the cache and what pip installs into the venv there: Ray's C++ SDK; the last Arrow with Plasma's headers.
+PIP = {'ray': ['ray[cpp]'], 'plasma': ['pyarrow==11.0.0', 'numpy<2']}
+# Both are built with the old std::string, and as C++17.
+PIP_FLAGS = ['-std=c++17', '-D_GLIBCXX_USE_CXX11_ABI=0']
 OPTIMISED = ['-O2', '-DNDEBUG']
 # A run that takes longer hangs. A cluster takes ten seconds to start and to end.
 RUN_SECONDS = 600
@@ -33,14 +34,22 @@ class Peers:
 
     # --- What is there.
 
-    def ray_home(self):
-        """Ray's folder of C++ headers and libraries, or None."""
-        base = os.path.join(self.folder, 'ray', 'lib')
+    def _in_venv(self, venv, package, looked_for):
+        """The package's folder in the venv, or None if it lacks what is looked for."""
+        base = os.path.join(self.folder, venv, 'lib')
         for python in sorted(os.listdir(base)) if os.path.isdir(base) else []:
-            home = os.path.join(base, python, 'site-packages', 'ray', 'cpp')
-            if os.path.exists(os.path.join(home, 'include', 'ray', 'api.h')):
+            home = os.path.join(base, python, 'site-packages', package)
+            if os.path.exists(os.path.join(home, looked_for)):
                 return home
         return None
+
+    def ray_home(self):
+        """Ray's folder of C++ headers and libraries, or None."""
+        return self._in_venv('ray', 'ray/cpp', 'include/ray/api.h')
+
+    def plasma_home(self):
+        """The folder of Plasma's server, headers and libraries, or None."""
+        return self._in_venv('plasma', 'pyarrow', 'include/plasma/client.h')
 
     def missing(self, names):
         """What of `names` is not there: {peer: (what was looked for, how to get it)}."""
@@ -50,11 +59,18 @@ class Peers:
                 package, header = DEBIAN[name]
                 if not os.path.exists(header):
                     found[name] = (header, 'apt-get install --no-install-recommends ' + package)
-            elif self.ray_home() is None:
-                venv = os.path.join(self.folder, 'ray')
-                found[name] = ("Ray's C++ headers in " + venv,
-                               'python3 -m venv %s && %s/bin/pip install "%s"' % (venv, venv, RAY_WHEEL))
+                continue
+            pip = self._pip_name(name)
+            if (self.plasma_home() if pip == 'plasma' else self.ray_home()) is None:
+                venv = os.path.join(self.folder, pip)
+                found[name] = ("%s's C++ headers in %s" % (pip.capitalize(), venv),
+                               'python3 -m venv %s && %s/bin/pip install %s' %
+                               (venv, venv, ' '.join('"%s"' % package for package in PIP[pip])))
         return found
+
+    @staticmethod
+    def _pip_name(name):
+        return 'plasma' if name == 'plasma' else 'ray'
 
     # --- Installing.
 
@@ -62,8 +78,8 @@ class Peers:
         """Installs what is missing of `names`."""
         missing = self.missing(names)
         packages = [DEBIAN[name][0] for name in missing if name in DEBIAN]
-        wants_ray = any(name not in DEBIAN for name in missing)
-        if wants_ray and subprocess.run([self._python(), '-c', 'import ensurepip'], stderr=subprocess.DEVNULL,
+        venvs = sorted({self._pip_name(name) for name in missing if name not in DEBIAN})
+        if venvs and subprocess.run([self._python(), '-c', 'import ensurepip'], stderr=subprocess.DEVNULL,
                                         check=False).returncode != 0:
             packages.append('python3-venv')
         if packages:
@@ -73,10 +89,10 @@ class Peers:
             self._do(as_root + ['apt-get', 'update'])
             self._do(as_root + ['apt-get', 'install', '-y', '--no-install-recommends'] + packages,
                      env={'DEBIAN_FRONTEND': 'noninteractive'})
-        if wants_ray:
-            venv = os.path.join(self.folder, 'ray')
+        for name in venvs:
+            venv = os.path.join(self.folder, name)
             self._do([self._python(), '-m', 'venv', venv])
-            self._do([os.path.join(venv, 'bin', 'pip'), 'install', '--quiet', RAY_WHEEL])
+            self._do([os.path.join(venv, 'bin', 'pip'), 'install', '--quiet'] + PIP[name])
         still = self.missing(names)
         if still:
             raise Problem('\n'.join('installed, but %s is not there' % looked for looked, _ in still.values()))
@@ -118,10 +134,18 @@ class Peers:
             return [self._built(name, ['benchmarks/peers/tbb_bench.cc', timeit], ['-std=c++20'], ['-ltbb'])], {}
         if name == 'caf':
             return [self._built(name, ['benchmarks/peers/caf_bench.cc', timeit], ['-std=c++17'], ['-lcaf_core'])], {}
+        if name == 'plasma':
+            home = self.plasma_home()
+            # The header says that it is deprecated, in a warning.
+            flags = PIP_FLAGS + ['-Wno-cpp', '-isystem', os.path.join(home, 'include')]
+            libraries = [os.path.join(home, 'libplasma.so.1100'), os.path.join(home, 'libarrow.so.1100'),
+                         '-Wl,-rpath,' + home]
+            program = self._built(name, ['benchmarks/peers/plasma_bench.cc', timeit], flags, libraries)
+            return [program, os.path.join(home, 'plasma-store-server')], {}
         home = self.ray_home()
         library = os.path.join(home, 'lib')
         sources = ['benchmarks/ray_bench.cc', timeit]
-        flags = RAY_FLAGS + ['-isystem', os.path.join(home, 'include')]
+        flags = PIP_FLAGS + ['-isystem', os.path.join(home, 'include')]
         libraries = ['-L' + library, '-lray_api', '-Wl,-rpath,' + library]
         program = self._built('ray', sources, flags, libraries)
         # `ray` must be on PATH for a cluster, and an empty RAY_ADDRESS makes it abort.

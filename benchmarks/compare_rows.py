@@ -1,4 +1,4 @@
-"""The rows of the comparison: what is measured, against whom, and the goal; and the arithmetic of them.
+"""The rows of the comparison: what is measured, against whom, and the goal; and the arithmetic of rows and tables.
 
 A measurement is a number that a program printed under a name. Each round gives one for each name; a row is judged by
 the median over the rounds of what it compares within one round, so that a machine that is slower for a while does not
@@ -23,12 +23,15 @@ PEERS = collections.OrderedDict([
 #   NONE: for orientation, no goal.
 RATE, TIME, VALUE, NONE = 'rate', 'time', 'value', 'none'
 
-Row = collections.namedtuple('Row', 'name ours kind goal other peers unit')
+# `against` names in the goal what the row is compared with, where that is not a peer.
+Row = collections.namedtuple('Row', 'name ours kind goal other peers unit against')
 
 
-def _row(name, ours, kind, goal=None, other=None, peers=None, unit='/s'):
-    return Row(name, ours, kind, goal, other, peers or {}, unit)
+def make_row(name, ours, kind, goal=None, other=None, peers=None, unit='/s', against=None):
+    return Row(name, ours, kind, goal, other, peers or {}, unit, against)
 
+
+_row = make_row
 
 ROWS = [
     _row('tasks_in_flight', ('calls', 'tasks_in_flight'), RATE, 1.0, ('tbb', 'tasks_in_flight'), {
@@ -86,7 +89,7 @@ ROWS = [
              'ray': 'put_100MiB_gigabytes',
              'cluster': 'put_100MiB_gigabytes'
          },
-         unit='GB/s'),
+         unit='GB/s', against='memcpy'),
     _row('owner_service, cost', ('costs', 'owner_service_cost_percent'), VALUE, 5, unit='%'),
     _row('init_and_shutdown', ('costs', 'init_and_shutdown_milliseconds'), VALUE, 2, unit='ms'),
     _row('idle_context_switches', ('costs', 'idle_context_switches_a_second'), VALUE, 0, unit='/s'),
@@ -176,40 +179,38 @@ def number(value):
     return '%d' % value if value == int(value) else '%.3g' % value if abs(value) < 1000 else '%.0f' % value
 
 
-def _goal(row):
+def _goal(row, peers):
     if row.kind == NONE:
         return ''
-    against = ''
-    if row.kind == RATE:
-        against = ' x ' + (PEERS[row.other[0]] if row.other[0] in PEERS else 'memcpy')
-    elif row.kind == TIME:
-        against = ' x'
-    else:
+    if row.kind == VALUE:
         against = ' ' + row.unit
+    else:
+        named = row.against or peers.get(row.other[0])
+        against = ' x' + (' ' + named if named else '')
     return '%s %g%s' % ('>=' if row.kind == RATE else '<=', row.goal, against)
 
 
-def cells(judged):
+def cells(judged, peers=PEERS):
     """The cells of a row's line, as header() names them."""
     row = judged.row
     ratio = '' if row.kind == VALUE else number(judged.judged_by)
     met = {True: 'met', False: 'NOT MET', None: '' if row.kind == NONE else 'not measured'}[judged.met]
     unit = '' if judged.ours is None or row.unit == '/s' else ' ' + row.unit
-    peers = [number(judged.peers[peer]) if peer in judged.peers else '' for peer in PEERS]
-    return [row.name, number(judged.ours) + unit] + peers + [ratio, _goal(row), met]
+    theirs = [number(judged.peers[peer]) if peer in judged.peers else '' for peer in peers]
+    return [row.name, number(judged.ours) + unit] + theirs + [ratio, _goal(row, peers), met]
 
 
-def header():
-    return ['row', 'ours'] + list(PEERS.values()) + ['ratio', 'goal', 'met']
+def header(peers=PEERS):
+    return ['row', 'ours'] + list(peers.values()) + ['ratio', 'goal', 'met']
 
 
-def text_table(all_judged):
-    lines = [header()] + [cells(judged) for judged in all_judged]
+def text_table(all_judged, peers=PEERS):
+    lines = [header(peers)] + [cells(judged, peers) for judged in all_judged]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-def markdown_table(all_judged):
-    lines = [header(), ['---'] + ['---:'] * (len(PEERS) + 2) + ['---', '---']]
-    lines += [cells(judged) for judged in all_judged]
+def markdown_table(all_judged, peers=PEERS):
+    lines = [header(peers), ['---'] + ['---:'] * (len(peers) + 2) + ['---', '---']]
+    lines += [cells(judged, peers) for judged in all_judged]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)

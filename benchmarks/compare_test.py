@@ -15,6 +15,8 @@ import compare  # pylint: disable=wrong-import-position
 import compare_chart  # pylint: disable=wrong-import-position
 import compare_peers  # pylint: disable=wrong-import-position
 import compare_rows  # pylint: disable=wrong-import-position
+import shm_compare  # pylint: disable=wrong-import-position
+import shm_rows  # pylint: disable=wrong-import-position
 
 
 def row(name):
@@ -85,11 +87,12 @@ class RowsTest(unittest.TestCase):
             self.assertEqual(compare_rows.number(value), text)
 
     def test_the_rows_have_names_of_their_own_and_goals(self):
-        names = [one.name for one in compare_rows.ROWS]
-        self.assertEqual(len(names), len(set(names)))
-        for one in compare_rows.ROWS:
-            self.assertEqual(one.goal is None, one.kind == compare_rows.NONE, one.name)
-            self.assertEqual(one.other is None, one.kind == compare_rows.VALUE, one.name)
+        for rows in (compare_rows.ROWS, shm_rows.ROWS):
+            names = [one.name for one in rows]
+            self.assertEqual(len(names), len(set(names)))
+            for one in rows:
+                self.assertEqual(one.goal is None, one.kind == compare_rows.NONE, one.name)
+                self.assertEqual(one.other is None, one.kind == compare_rows.VALUE, one.name)
 
 
 class ChartTest(unittest.TestCase):
@@ -123,12 +126,12 @@ class CommandTest(unittest.TestCase):
             file.write('#!/bin/sh\n' + script + '\n')
         os.chmod(path, 0o755)
 
-    def run_main(self, *argv):
+    def run_main(self, *argv, subject=compare.RUNTIME):
         """The exit status, and what it printed to stdout and to stderr."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                status = compare.main(['--cache=' + os.path.join(self.root, 'cache')] + list(argv), self.root)
+                status = compare.main(['--cache=' + os.path.join(self.root, 'cache')] + list(argv), self.root, subject)
             except SystemExit as end:
                 status = end.code
         return status, out.getvalue(), err.getvalue()
@@ -202,6 +205,26 @@ class CommandTest(unittest.TestCase):
             status, out, err = self.run_main(flag)
             self.assertEqual((status, out), (2, ''), flag)
             self.assertIn(message, err)
+
+    def test_the_shared_memory_store_has_rows_and_a_peer_of_its_own(self):
+        self.program('shm_bench', 'echo "put_64B 500000"; echo "seal_to_waiter 100"; echo "futex_round_trip 400"; '
+                     'echo "memory_object_bytes 160"; echo "put_64B_full_alone 4"; echo "put_64B_full_4_processes 3"')
+        wanted = '--rows=put_64B,seal_to_waiter,memory*,put_64B_full*'
+        status, out, err = self.run_main(wanted, '--rounds=1', '--peers=none', subject=shm_compare.SHM)
+        self.assertEqual(status, 0, err)
+        self.assertRegex(out, r'row +ours +Plasma +ratio +goal +met\n')
+        self.assertRegex(out, r'\nput_64B +500 k +- +- +>= 50 x Plasma +not measured\n')
+        self.assertRegex(out, r'\nseal_to_waiter +100 +4 +<= 3 x time of a futex round trip +NOT MET\n')
+        self.assertRegex(out, r'\nput_64B_full, 4 processes +3 +0.75 +>= 1 x one alone +NOT MET\n')
+        self.assertRegex(out, r'\nmemory beside an object +160 B +<= 192 B +met\n')
+        status, out, err = self.run_main(wanted, subject=shm_compare.SHM)
+        self.assertEqual((status, out), (1, ''))
+        self.assertIn("plasma (Plasma): there is no Plasma's C++ headers in ", err)
+        self.assertIn('/plasma/bin/pip install "pyarrow==11.0.0" "numpy<2"', err)
+        self.assertIn('--peers=none to do without', err)
+        status, _, err = self.run_main('--peers=tbb', subject=shm_compare.SHM)
+        self.assertEqual(status, 2)
+        self.assertIn("there is no peer 'tbb': plasma, or none", err)
 
     def test_lists_the_rows(self):
         status, out, _ = self.run_main('--list', '--rows=memory_*')
