@@ -392,10 +392,9 @@ absl::Status Waiting::FindCycle(Record& awaited, std::vector<RecordHold>& kept) 
   NeedsGraph graph;
   kept.emplace_back(awaited);
   graph.Add(awaited, false);
-  const std::unordered_map<std::uint32_t, Blocked>& asleep = blocked_;
-  const auto blocked_of = [&](const Call& call) -> const Blocked* {
-    const auto blocked = asleep.find(call.runner());
-    if (blocked == asleep.end() || blocked->second.timed) return nullptr;
+  const auto blocked_of = [&](const Call& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> const Blocked* {
+    const auto blocked = blocked_.find(call.runner());
+    if (blocked == blocked_.end() || blocked->second.timed) return nullptr;
     return blocked->second.awaited != nullptr ? &blocked->second : nullptr;
   };
   for (std::size_t at = 0; at < graph.nodes.size(); ++at) {
