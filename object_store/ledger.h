@@ -113,12 +113,12 @@ class Ledger {
   void CountObject(std::size_t bytes, bool opaque) {
     Shard& shard = MyShard();
     if (opaque) CountOpaque(shard, 1, static_cast<std::int64_t>(bytes));
-    shard.objects.fetch_add(1, std::memory_order_relaxed);
+    ChangeObjects(shard, 1);
   }
   void DiscountObject(std::size_t bytes, bool opaque) {
     Shard& shard = MyShard();
     if (opaque) CountOpaque(shard, -1, -static_cast<std::int64_t>(bytes));
-    shard.objects.fetch_sub(1, std::memory_order_release);
+    ChangeObjects(shard, -1);
   }
   void CountBorrowed(std::int64_t bytes) { MyShard().borrowed_bytes.fetch_add(bytes, std::memory_order_relaxed); }
 
@@ -151,9 +151,23 @@ class Ledger {
     std::atomic<std::int64_t> opaque_bytes{0};
     std::atomic<std::int64_t> borrowed_bytes{0};
   };
-  static constexpr std::size_t kShards = 32;
+  static constexpr std::size_t kShards = 64;
 
-  Shard& MyShard() { return shards_[core::ThisThreadNumber() % kShards]; }
+  // The first threads of the process have a shard each; the later ones share the other half.
+  static constexpr std::size_t kOwnShards = kShards / 2;
+  static bool HasOwnShard() { return core::ThisThreadNumber() < kOwnShards; }
+  Shard& MyShard() {
+    const std::size_t number = core::ThisThreadNumber();
+    return shards_[number < kOwnShards ? number : kOwnShards + number % kOwnShards];
+  }
+  // Only its own thread writes this counter of a shard that has one: no atomic step is needed then.
+  static void ChangeObjects(Shard& shard, std::int64_t change) {
+    if (HasOwnShard()) [[likely]] {
+      shard.objects.store(shard.objects.load(std::memory_order_relaxed) + change, std::memory_order_release);
+    } else {
+      shard.objects.fetch_add(change, std::memory_order_release);
+    }
+  }
   static bool TakeCredit(Shard& shard, std::size_t bytes) {
     std::int64_t credit = shard.credit.load(std::memory_order_relaxed);
     std::int64_t left;

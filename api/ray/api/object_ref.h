@@ -87,6 +87,13 @@ bool IsHere(const rustyray::core::ObjectRef& ref) {
   return current_runtime.load(std::memory_order_acquire) != nullptr && ref.HoldsNow(rustyray::core::RawTypeName<T>());
 }
 
+// What the Views of an object that can be read at once share; null before the first one.
+template <class T>
+const std::shared_ptr<const void>* AnchorHere(const ObjectRef<T>& ref) {
+  const rustyray::core::ObjectRef& core = RefAccess::Core(ref);
+  return IsHere<T>(core) ? core.record()->AnchorIfViewed() : nullptr;
+}
+
 // A private copy of an object that is there.
 template <class T>
 absl::StatusOr<std::shared_ptr<T>> CopyObject(const rustyray::core::ObjectRef& ref) {
@@ -181,11 +188,6 @@ auto Get(ObjectRef<T>&& ref, const int& timeout_ms = -1) {
 template <class T>
 absl::StatusOr<std::shared_ptr<const T>> TryView(const ObjectRef<T>& ref, int timeout_ms = -1) {
   const rustyray::core::ObjectRef& core = internal::RefAccess::Core(ref);
-  if (internal::IsHere<T>(core)) [[likely]] {
-    if (const std::shared_ptr<const void>* const anchor = core.record()->AnchorIfViewed()) {
-      return std::static_pointer_cast<const T>(*anchor);
-    }
-  }
   if (absl::Status status = internal::AwaitObject(core, rustyray::core::RawTypeName<T>(), timeout_ms); !status.ok()) {
     return status;
   }
@@ -196,6 +198,10 @@ absl::StatusOr<std::shared_ptr<const T>> TryView(const ObjectRef<T>& ref, int ti
 
 template <class T>
 std::shared_ptr<const T> View(const ObjectRef<T>& ref, int timeout_ms = -1) {
+  // The common case, without a StatusOr around it.
+  if (const std::shared_ptr<const void>* const anchor = internal::AnchorHere(ref)) [[likely]] {
+    return std::static_pointer_cast<const T>(*anchor);
+  }
   return internal::OrThrow(TryView(ref, timeout_ms));
 }
 
