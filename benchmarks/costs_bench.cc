@@ -1,9 +1,7 @@
 // The rows of the comparison that Ray's API has no word for: Views, memory, idleness, what the owner service costs, and
 // actors that call actors. `names` as in compare_rows.py.
-#include <dirent.h>
 #include <malloc.h>
 #include <ray/api.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,7 +9,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "context_switches.h"
 #include "core/call.h"
 #include "core/object_ref.h"
 #include "runtime/embedded_runtime.h"
@@ -77,22 +75,6 @@ double Seconds(Body body) {
 std::size_t BytesInUse() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
-}
-
-// Context switches, voluntary or not, of all threads but the calling one.
-long ContextSwitchesOfOthers() {
-  long switches = 0;
-  const std::string self = std::to_string(gettid());
-  DIR* const tasks = opendir("/proc/self/task");
-  while (const dirent* const task = readdir(tasks)) {
-    if (task->d_name[0] == '.' || task->d_name == self) continue;
-    std::ifstream status(std::string("/proc/self/task/") + task->d_name + "/status");
-    for (std::string line; std::getline(status, line);) {
-      if (line.find("ctxt_switches:") != std::string::npos) switches += std::stol(line.substr(line.find(':') + 1));
-    }
-  }
-  closedir(tasks);
-  return switches;
 }
 
 void ReadingAndPassing() {

@@ -1,5 +1,5 @@
 // Cost grows with the number of things, and no faster: each case runs at three sizes, each four times the one before,
-// and compares what one item costs. The largest sizes are those of the names with --config=soak, else a tenth of them.
+// the largest of which its name says, and compares what one item costs.
 //
 // Memory is what malloc has handed out. Time is the process's own, so that a busy machine does not count; it is
 // printed, and held only to a bound that growth with the square would break. All runs on a small stack: nothing may
@@ -16,7 +16,6 @@
 #include <thread>
 #include <vector>
 
-#include "core/testing/seeds.h"
 #include "core/testing/small_stack.h"
 #include "gtest/gtest.h"
 
@@ -70,11 +69,10 @@ class Scale : public ::testing::Test {
 
   template <class Body>
   static void Grows(const char* name, int largest, Body body) {
-    const int most = rustyray::core::Sized(largest / 10, largest);
     std::array<Each, 3> each;
     rustyray::core::OnAStackOf(kStack, [&] {
       for (std::size_t i = 0; i < each.size(); ++i) {
-        const int n = most >> (2 * (each.size() - 1 - i));
+        const int n = largest >> (2 * (each.size() - 1 - i));
         ray::Init();
         ray::Get(ray::Task(Echo).Remote(1));
         const std::size_t before = BytesInUse();
