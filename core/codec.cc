@@ -26,6 +26,8 @@ uint64_t NumberAt(std::string_view bytes, size_t offset) {
 
 }  // namespace
 
+std::string_view BytesOfString(const void* value) { return *static_cast<const std::string*>(value); }
+
 absl::Status EncodeString(const void* value, EncodeSink& sink) {
   sink.bytes.append(*static_cast<const std::string*>(value));
   return absl::OkStatus();

@@ -49,6 +49,9 @@ struct Codec {
 
   // Constructs the value in `raw`, storage with the type's size and alignment. On an error nothing is constructed.
   absl::Status (*decode)(std::string_view bytes, std::span<const ObjectRef> refs, void* raw) = nullptr;
+
+  // The same bytes as encode gives, where the value has them itself; null if it does not. Saves the copy.
+  std::string_view (*bytes)(const void* value) = nullptr;
 };
 
 // "cannot decode TYPE: expected EXPECTED, got N bytes"
@@ -135,7 +138,8 @@ struct PlainCodec {
     std::memcpy(raw, bytes.data(), sizeof(T));
     return absl::OkStatus();
   }
-  static constexpr Codec kCodec{"plain", true, &Encode, &Decode};
+  static std::string_view Bytes(const void* value) { return {static_cast<const char*>(value), sizeof(T)}; }
+  static constexpr Codec kCodec{"plain", true, &Encode, &Decode, &Bytes};
 };
 
 template <class E>
@@ -170,7 +174,11 @@ struct PlainVectorCodec {
     }
     return absl::OkStatus();
   }
-  static constexpr Codec kCodec{"plain elements", true, &Encode, &Decode};
+  static std::string_view Bytes(const void* value) {
+    const auto& elements = *static_cast<const std::vector<E>*>(value);
+    return {reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(E)};
+  }
+  static constexpr Codec kCodec{"plain elements", true, &Encode, &Decode, &Bytes};
 };
 
 absl::Status EncodeString(const void* value, EncodeSink& sink);
@@ -178,7 +186,8 @@ absl::Status DecodeString(std::string_view bytes, std::span<const ObjectRef> ref
 absl::Status EncodeStringVector(const void* value, EncodeSink& sink);
 absl::Status DecodeStringVector(std::string_view bytes, std::span<const ObjectRef> refs, void* raw);
 
-inline constexpr Codec kStringCodec{"string", true, &EncodeString, &DecodeString};
+std::string_view BytesOfString(const void* value);
+inline constexpr Codec kStringCodec{"string", true, &EncodeString, &DecodeString, &BytesOfString};
 inline constexpr Codec kStringVectorCodec{"strings", false, &EncodeStringVector, &DecodeStringVector};
 
 template <class T>

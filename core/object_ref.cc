@@ -38,8 +38,15 @@ absl::Status ObjectRef::Wait(Time deadline) const {
 
 absl::Status ObjectRef::AwaitType(std::string_view raw_name, Time deadline) const {
   if (absl::Status status = Wait(deadline); !status.ok()) return status;
-  const std::string_view stored = record_->value().type->name;
-  if (stored.data() == raw_name.data() || (stored == raw_name && !IsLocalTypeName(stored))) return absl::OkStatus();
+  const Value& value = record_->value();
+  const std::string_view stored = value.type->name;
+  if (stored.data() == raw_name.data() || (stored == raw_name && !IsLocalTypeName(stored))) {
+    if (value.native || value.type->codec != nullptr) return absl::OkStatus();
+    return MakeStatus(
+        absl::StatusCode::kInvalidArgument, ErrorKind::kTypeMismatch,
+        absl::StrCat("the object is a ", ReadableTypeName(stored), " that another process encoded, with a ",
+                     "codec or a layout that this program has not"));
+  }
   return MakeStatus(absl::StatusCode::kInvalidArgument, ErrorKind::kTypeMismatch,
                     absl::StrCat("the object is a ", ReadableTypeName(stored), ", but it was read as a ",
                                  ReadableTypeName(raw_name)));

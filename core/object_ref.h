@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/clock.h"
+#include "core/codec.h"
 #include "core/error.h"
 #include "core/id.h"
 #include "core/private_copy.h"
@@ -77,7 +78,7 @@ class ObjectRef {
   // A share in the stored object itself; costs the same for any size.
   template <class T>
   absl::StatusOr<std::shared_ptr<const T>> View(Time deadline = kNever) const {
-    if (absl::Status status = AwaitType(RawTypeName<T>(), deadline); !status.ok()) return status;
+    if (absl::Status status = AwaitA<T>(deadline); !status.ok()) return status;
     absl::StatusOr<std::shared_ptr<const void>> view = record_->View();
     if (!view.ok()) return view.status();
     return std::static_pointer_cast<const T>(*std::move(view));
@@ -87,7 +88,7 @@ class ObjectRef {
   template <class T>
   absl::StatusOr<T> Get(Time deadline = kNever) const {
     static_assert(kPrivateCopyable<T>, "T cannot be copied: use View, or Take (of the only ref)");
-    if (absl::Status status = AwaitType(RawTypeName<T>(), deadline); !status.ok()) return status;
+    if (absl::Status status = AwaitA<T>(deadline); !status.ok()) return status;
     return CopyOut<T>();
   }
 
@@ -96,7 +97,7 @@ class ObjectRef {
   // other handles.
   template <class T>
   absl::StatusOr<T> Take(Time deadline = kNever) && {
-    if (absl::Status status = AwaitType(RawTypeName<T>(), deadline); !status.ok()) return status;
+    if (absl::Status status = AwaitA<T>(deadline); !status.ok()) return status;
     if (record_->value().native && record_->TakeIfOnlyHandle()) {
       absl::StatusOr<T> taken(std::move(*static_cast<T*>(const_cast<void*>(record_->value().data))));
       *this = ObjectRef();
@@ -114,6 +115,11 @@ class ObjectRef {
 
  private:
   explicit ObjectRef(Record* record) : record_(record) {}
+  template <class T>
+  absl::Status AwaitA(Time deadline) const {
+    if constexpr (kHasCodec<T>) (void)&internal::kRegisteredType<T>;  // what another process encoded can be read as T
+    return AwaitType(RawTypeName<T>(), deadline);
+  }
   static absl::Status Evicted();
   static absl::Status SharedMoveOnly(std::string_view raw_name);
 

@@ -219,6 +219,9 @@ class Record {
   // Replaces a native value by encoded bytes, kept with `inner`; destroys the native. Before publishing only.
   void MoveToBytes(const void* bytes, std::size_t size, std::vector<ObjectRef> inner);
   void set_id(const ObjectId& id);
+  // A number by which the store finds an encoded value's bytes. Set before publishing.
+  void set_place(std::uint64_t place);
+  std::uint64_t place() const;
   void SetIndexed(bool indexed) {
     if (indexed) {
       state_.fetch_or(kIndexed, std::memory_order_acq_rel);

@@ -4,6 +4,7 @@
 // What a store needs to know about a value's type: how large it is, how to destroy, account and encode it. One constant
 // object per type and codec policy, made at compile time; it lives as long as the program. Any thread may read it.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -75,7 +76,30 @@ constexpr TypeInfo MakeTypeInfo() {
 template <class T, class Policy>
 inline constexpr TypeInfo kTypeInfo = MakeTypeInfo<T, Policy>();
 
+// One type of all that this program reads with CoreCodecs: a list that grows when libraries are loaded, never shrinks.
+class RegisteredType {
+ public:
+  explicit RegisteredType(const TypeInfo& type) : type_(type), next_(First().load(std::memory_order_relaxed)) {
+    while (!First().compare_exchange_weak(next_, this, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+  }
+  static std::atomic<const RegisteredType*>& First();
+  const TypeInfo& type() const { return type_; }
+  const RegisteredType* next() const { return next_; }
+
+ private:
+  const TypeInfo& type_;
+  const RegisteredType* next_;
+};
+
+template <class T>
+inline const RegisteredType kRegisteredType{kTypeInfo<T, CoreCodecs>};
+
 }  // namespace internal
+
+// The description with this name and fingerprint of a type that some code of this program, run or not, reads by a ref;
+// null if there is none. So a value that another process encoded can be read.
+const TypeInfo* FindTypeInfo(std::string_view name, uint64_t fingerprint);
 
 // The description of T. Policy says which codec T has, as CoreCodecs does: a static constexpr
 // `template <class T> const Codec* CodecFor()`.

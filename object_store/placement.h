@@ -1,14 +1,18 @@
 // Placement: the seam between what all stores do alike (limits, ids, eviction) and where a backend keeps values.
 //
-// A value is placed in two steps around the admission: Prepare says how many bytes it will take and changes nothing
-// that the record shows; then either Commit or Abandon. Free ends a value that was committed as bytes.
-// Threads: all methods, any thread, for different records. Errors: Prepare's reject the value.
+// A value is placed in steps around its admission: Prepare says how many bytes it will take, and takes nothing; once
+// they are admitted, Place takes room in the backend, which may have none; then Commit, or Abandon at any step before.
+// Others may have objects in the same place: another process, in shared memory. They are found by id.
+// Threads: all methods, any thread, for different records. Errors: those of Prepare and Place reject the value.
 #ifndef RUSTYRAY_OBJECT_STORE_PLACEMENT_H_
 #define RUSTYRAY_OBJECT_STORE_PLACEMENT_H_
 
 #include <cstddef>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/id.h"
+#include "core/object_ref.h"
 #include "core/record.h"
 
 namespace rustyray::object_store {
@@ -20,11 +24,23 @@ class Placement {
     void* place = nullptr;  // the backend's own
   };
   virtual ~Placement() = default;
-  virtual absl::StatusOr<Prepared> Prepare(core::Record& record) = 0;
+  // `record` has its id, if it was given one. `cache`: whether it will be a cache object.
+  virtual absl::StatusOr<Prepared> Prepare(core::Record& record, bool cache) = 0;
+  virtual absl::Status Place(core::Record& record, Prepared prepared) = 0;
   virtual void Commit(core::Record& record, Prepared prepared) = 0;
   virtual void Abandon(Prepared prepared) = 0;
-  // Frees `value`, which lies as Commit left it.
-  virtual void Free(const core::Value& value) = 0;
+  // Of a committed value: what it was admitted with; 0 for one of others.
+  virtual std::size_t BytesOf(const core::Record& record) { return record.value().size; }
+  // Frees the value of `record`, which lies as Commit, or FindElsewhere, left it.
+  virtual void Free(core::Record& record) = 0;
+  // Nobody may find `record` by its id any more, in other processes either. Idempotent.
+  virtual void Hide(core::Record&) {}
+
+  // An object of others, as a record that nobody has yet, encoded and with its place set; null if there is none.
+  virtual absl::StatusOr<core::Record*> FindElsewhere(const core::ObjectId&) { return nullptr; }
+  virtual bool ContainsElsewhere(const core::ObjectId&) { return false; }
+  // NotFound if others have no such object.
+  virtual absl::Status DeleteElsewhere(const core::ObjectId&) { return absl::NotFoundError(""); }
 };
 
 }  // namespace rustyray::object_store

@@ -95,16 +95,28 @@ void StoreCore::Retire() {
 
 // --- Putting.
 
-absl::StatusOr<Placement::Prepared> StoreCore::Prepare(core::Record& record) {
+absl::StatusOr<Placement::Prepared> StoreCore::Prepare(core::Record& record, bool cache) {
   absl::StatusOr<Placement::Prepared> prepared;
   if (placement_ != nullptr) {
-    prepared = placement_->Prepare(record);
+    prepared = placement_->Prepare(record, cache);
     if (!prepared.ok()) return prepared;
   } else {
     prepared = Placement::Prepared{.bytes = record.value().type->AccountedSizeOf(record.value().data)};
   }
   prepared->bytes += record.accounted();
   return prepared;
+}
+
+absl::Status StoreCore::Place(core::Record& record, Placement::Prepared prepared) {
+  if (placement_ == nullptr) return absl::OkStatus();
+  absl::Status status;
+  do {
+    status = placement_->Place(record, prepared);
+  } while (core::KindOf(status) == core::ErrorKind::kStoreFull &&
+           Evict({.lack = Ledger::Lack::kRoom, .missing = prepared.bytes}, {.bytes = prepared.bytes}, order_.landed(),
+                 false));
+  if (!status.ok()) rejected_.fetch_add(1, std::memory_order_relaxed);
+  return status;
 }
 
 void StoreCore::Commit(core::Record& record, Placement::Prepared prepared) {
@@ -157,7 +169,10 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
   std::size_t ready = 0;
   Ledger::Charge charge{.account = account};
   for (; ready < records.size() && status.ok(); ++ready) {
-    absl::StatusOr<Placement::Prepared> next = Prepare(*records[ready]);
+    if (cache || options.id.has_value()) {
+      records[ready]->set_id(options.id.has_value() ? *options.id : core::ObjectId::Random());
+    }
+    absl::StatusOr<Placement::Prepared> next = Prepare(*records[ready], cache);
     status = next.status();
     if (!status.ok()) break;
     prepared[ready] = *next;
@@ -169,6 +184,10 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
   };
   if (status.ok()) {
     status = Acquire(charge, {.wait_until = WaitUntil(options), .values = records.size(), .caches = cache});
+    for (std::size_t i = 0; status.ok() && i < ready; ++i) {
+      status = Place(*records[i], prepared[i]);
+      if (!status.ok()) ledger_.Give(charge);
+    }
   }
   if (!status.ok()) {
     for (std::size_t i = 0; placement_ != nullptr && i < ready; ++i) placement_->Abandon(prepared[i]);
@@ -185,7 +204,7 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
     Commit(record, prepared[i]);
     record.Adopt(*this);
     if (cache || options.id.has_value()) {
-      MakeFindable(record, options.id.has_value() ? *options.id : core::ObjectId::Random());
+      MakeFindable(record);
     } else {
       record.PublishUnshared();
     }
@@ -193,8 +212,8 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
   return absl::OkStatus();
 }
 
-void StoreCore::MakeFindable(core::Record& record, const core::ObjectId& id) {
-  record.set_id(id);
+void StoreCore::MakeFindable(core::Record& record) {
+  const core::ObjectId id = record.IdOrNil();
   record.PublishUnshared();
   if (!record.is_cache()) {
     index_.Insert(id, record);
@@ -209,9 +228,14 @@ void StoreCore::MakeFindable(core::Record& record, const core::ObjectId& id) {
 core::ErrorPtr StoreCore::Admit(core::Record& record) {
   if (closed()) return core::ErrorFromStatus(WasClosed(), "");
   if (placement_ == nullptr && TakeInPlace(record, static_cast<StoreAccount*>(record.charge()), false)) return nullptr;
-  absl::StatusOr<Placement::Prepared> prepared = Prepare(record);
+  absl::StatusOr<Placement::Prepared> prepared = Prepare(record, false);
   if (!prepared.ok()) return core::ErrorFromStatus(prepared.status(), "");
-  absl::Status status = Acquire({prepared->bytes, static_cast<StoreAccount*>(record.charge())}, {});
+  const Ledger::Charge charge{prepared->bytes, static_cast<StoreAccount*>(record.charge())};
+  absl::Status status = Acquire(charge, {});
+  if (status.ok()) {
+    status = Place(record, *prepared);
+    if (!status.ok()) ledger_.Give(charge);
+  }
   if (!status.ok()) {
     if (placement_ != nullptr) placement_->Abandon(*prepared);
     return core::ErrorFromStatus(status, "");
@@ -221,11 +245,10 @@ core::ErrorPtr StoreCore::Admit(core::Record& record) {
 }
 
 void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
-  const core::Value& value = record.value();
-  if (placement_ != nullptr && !value.native) placement_->Free(value);
+  if (placement_ != nullptr && !record.value().native) placement_->Free(record);
   if (record.is_abandoned()) viewed_.AbandonedGone(record, bytes);
   if (record.is_cache() && !record.is_indexed()) order_.Forget(record);
-  const bool opaque = IsOpaque(value);
+  const bool opaque = IsOpaque(record.value());
   ledger_.Give({bytes, static_cast<StoreAccount*>(record.charge())});
   if (!record.is_call()) record.DropCharge();  // a call that still runs may look at it
   ledger_.DiscountObject(bytes, opaque);       // the core may be gone after it
@@ -297,6 +320,7 @@ bool StoreCore::Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, s
   for (core::Record* const victim : victims) {
     if (victim->TryEvict()) {
       index_.Remove(*victim);
+      if (placement_ != nullptr) placement_->Hide(*victim);
       order_.CountEviction();
       victim->DropHold();
     } else if (!order_.PutBack(*victim)) {
@@ -360,12 +384,25 @@ core::ObjectId StoreCore::Index(core::Record& record) {
 absl::StatusOr<core::ObjectRef> StoreCore::Find(const core::ObjectId& id) {
   bool revived = false;
   core::ObjectRef ref = index_.Find(id, revived);
-  if (!ref) return NotThere(id);
+  if (!ref) return placement_ != nullptr ? FindElsewhere(id) : NotThere(id);
   if (revived) {
     if (core::HandleObserver* const told = observer()) told->OnFirstHandle(*ref.record());
   }
   NoteRead(*ref.record());
   return ref;
+}
+
+absl::StatusOr<core::ObjectRef> StoreCore::FindElsewhere(const core::ObjectId& id) {
+  if (closed()) return WasClosed();
+  absl::StatusOr<core::Record*> found = placement_->FindElsewhere(id);
+  if (!found.ok()) return found.status();
+  if (*found == nullptr) return NotThere(id);
+  core::Record& record = **found;
+  record.set_id(id);
+  ledger_.CountObject(0, false);  // whoever put it pays for it
+  record.Adopt(*this);
+  record.PublishUnshared();
+  return core::ObjectRef::Adopt(&record);
 }
 
 void StoreCore::NoteRead(core::Record& record) {
@@ -376,6 +413,7 @@ absl::Status StoreCore::Delete(const core::ObjectId& id) {
   order_.BeginRemoval();
   const absl::Cleanup end_removal = [&] { order_.EndRemoval(); };
   const ObjectIndex::Taken taken = index_.Take(id);
+  if (placement_ != nullptr && placement_->DeleteElsewhere(id).ok() && !taken.found) return absl::OkStatus();
   if (!taken.found) return NotThere(id);
   if (core::Record* const record = taken.cache_object) {
     if (order_.Remove(*record)) record->DropHold();
@@ -402,8 +440,8 @@ core::AccountPtr StoreCore::OpenAccount(const core::AccountId& id, std::size_t q
 
 void StoreCore::OnBorrow(core::Record& record, bool begins) {
   // Of an encoded value its bytes only: a decode may be kept before the borrow ends.
-  const core::Value& value = record.value();
-  const auto bytes = static_cast<std::int64_t>(value.native ? record.accounted() : value.size);
+  const auto bytes =
+      static_cast<std::int64_t>(record.value().native ? record.accounted() : placement_->BytesOf(record));
   ledger_.CountBorrowed(begins ? bytes : -bytes);
 }
 

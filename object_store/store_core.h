@@ -48,7 +48,9 @@ class StoreCore final : public core::RecordOwner {
   // See ObjectStore.
   absl::Status Publish(std::span<core::Record* const> records, const PutOptions& options);
   absl::StatusOr<core::ObjectRef> Find(const core::ObjectId& id);
-  bool Contains(const core::ObjectId& id) { return index_.Contains(id); }
+  bool Contains(const core::ObjectId& id) {
+    return index_.Contains(id) || (placement_ != nullptr && placement_->ContainsElsewhere(id));
+  }
   absl::Status Delete(const core::ObjectId& id);
   void NoteRead(core::Record& record);
   StoreStatistics Statistics();
@@ -60,7 +62,10 @@ class StoreCore final : public core::RecordOwner {
   // RecordOwner.
   core::ErrorPtr Admit(core::Record& record) override;
   void OnValueGone(core::Record& record, std::size_t bytes) override;
-  void OnLastHandle(core::Record& record) override { index_.Remove(record); }
+  void OnLastHandle(core::Record& record) override {
+    index_.Remove(record);
+    if (placement_ != nullptr) placement_->Hide(record);
+  }
   core::ObjectId Index(core::Record& record) override;
   bool UnindexIfOnlyHandle(core::Record& record) override { return index_.RemoveIfOnlyHandle(record); }
   void OnFirstView(core::Record& record) override { viewed_.Add(record); }
@@ -90,11 +95,14 @@ class StoreCore final : public core::RecordOwner {
   // Checks what can never fit.
   absl::Status CheckFits(const Ledger::Charge& charge, std::size_t values);
   absl::Status NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, std::size_t values, bool waited);
-  absl::StatusOr<Placement::Prepared> Prepare(core::Record& record);
+  absl::StatusOr<core::ObjectRef> FindElsewhere(const core::ObjectId& id);
+  absl::StatusOr<Placement::Prepared> Prepare(core::Record& record, bool cache);
+  // Places what was admitted; where others took the room, evicts for it.
+  absl::Status Place(core::Record& record, Placement::Prepared prepared);
   void Commit(core::Record& record, Placement::Prepared prepared);
   // Prepare, Acquire and Commit in one, for a value that stays in its record and for which there is room at once.
   bool TakeInPlace(core::Record& record, StoreAccount* account, bool in_turn);
-  void MakeFindable(core::Record& record, const core::ObjectId& id);
+  void MakeFindable(core::Record& record);
 
   const Lifetime default_lifetime_;
   const core::Duration wait_at_limit_;

@@ -10,8 +10,6 @@
 namespace rustyray::object_store::shm {
 namespace {
 
-// Far below what offsets could name; a segment is address space, and its pages come when they are used.
-constexpr std::uint64_t kMostLimit = std::uint64_t{64} << 30;
 constexpr std::uint64_t kMostObjects = 1u << 26;
 
 constexpr std::uint64_t RoundUp(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
@@ -20,7 +18,8 @@ absl::Status Invalid(std::string_view message) { return Failure(absl::StatusCode
 
 }  // namespace
 
-absl::StatusOr<Geometry> Geometry::For(std::uint64_t limit_bytes, std::uint64_t max_objects) {
+absl::StatusOr<Geometry> Geometry::For(std::uint64_t limit_bytes, std::uint64_t max_objects,
+                                       std::uint64_t spare_bytes) {
   if (limit_bytes < kUnit) {
     return Invalid(absl::StrCat("a limit of ", limit_bytes,
                                 " bytes holds nothing: a shared-memory store needs at least ", kUnit, " bytes"));
@@ -38,8 +37,7 @@ absl::StatusOr<Geometry> Geometry::For(std::uint64_t limit_bytes, std::uint64_t 
   const auto shards = static_cast<std::uint32_t>(std::bit_floor(std::clamp<std::uint64_t>(max_objects / 256, 1, 64)));
   // Ids spread over shards by chance: a quarter more entries, so that a shard is not full before the store is.
   const std::uint64_t entries = RoundUp(max_objects + (shards > 1 ? max_objects / 4 : 0), shards);
-  // An eighth more addresses than bytes that may be taken, for the holes that blocks of all sizes leave.
-  return FromParts(limit_bytes, static_cast<std::uint32_t>(limit_units + limit_units / 8 + 1),
+  return FromParts(limit_bytes, static_cast<std::uint32_t>(limit_units + limit_units / 8 + spare_bytes / kUnit + 1),
                    static_cast<std::uint32_t>(entries), shards);
 }
 
@@ -48,7 +46,7 @@ absl::StatusOr<Geometry> Geometry::FromParts(std::uint64_t limit_bytes, std::uin
   Geometry geometry{
       .limit_bytes = limit_bytes, .arena_units = arena_units, .max_entries = max_entries, .shards = shards};
   if (limit_bytes < kUnit || limit_bytes > kMostLimit || arena_units < limit_bytes / kUnit ||
-      arena_units > 2 * kMostLimit / kUnit || !std::has_single_bit(shards) || shards > 64 || max_entries == 0 ||
+      arena_units > 5 * kMostLimit / 2 / kUnit || !std::has_single_bit(shards) || shards > 64 || max_entries == 0 ||
       max_entries % shards != 0 || max_entries > 2 * kMostObjects) {
     return Invalid("the sizes in the header of the segment fit no store");
   }

@@ -27,6 +27,8 @@ inline constexpr std::size_t kPage = 4096;
 inline constexpr std::uint32_t kSlots = 64;       // processes at a time
 inline constexpr std::uint32_t kPinChunks = 512;  // parts of a row of pins, each reserved on first use
 inline constexpr std::uint32_t kWaitWords = 256;
+// Far below what offsets could name; a segment is address space, and its pages come when they are used.
+inline constexpr std::uint64_t kMostLimit = std::uint64_t{100} << 30;
 inline constexpr std::uint32_t kNoEntry = 0xffff'ffff;
 
 // Sizes and places (bytes from the segment's start), computed alike by everybody from the first four.
@@ -49,7 +51,9 @@ struct Geometry {
   std::uint64_t segment_bytes = 0;
 
   // `max_objects` 0: as many as are likely for the limit. InvalidArgument for a limit that no segment can have.
-  static absl::StatusOr<Geometry> For(std::uint64_t limit_bytes, std::uint64_t max_objects);
+  // `spare_bytes`: addresses beyond the limit and an eighth of it, for the holes that blocks of all sizes leave; they
+  // take pages only as holes are left.
+  static absl::StatusOr<Geometry> For(std::uint64_t limit_bytes, std::uint64_t max_objects, std::uint64_t spare_bytes);
   // The same from the four that a header has; nothing else is trusted.
   static absl::StatusOr<Geometry> FromParts(std::uint64_t limit_bytes, std::uint32_t arena_units,
                                             std::uint32_t max_entries, std::uint32_t shards);

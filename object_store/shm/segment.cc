@@ -260,6 +260,11 @@ void Segment::FreeEntry(std::uint32_t number, EntryWord was) {
   its.free_head.store(number + 1, std::memory_order_relaxed);
 }
 
+std::size_t Segment::BlockBytes(std::size_t size, std::size_t name_size) {
+  const std::size_t all = size + (name_size > kInlineName ? name_size : 0);
+  return std::max<std::size_t>(1, (all + kUnit - 1) / kUnit) * kUnit;
+}
+
 absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
   if (wanted.id.IsNil()) return Failure(absl::StatusCode::kInvalidArgument, "the nil id names no object");
   if (!std::has_single_bit(wanted.align) || wanted.align > kUnit) {
@@ -278,7 +283,7 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
         absl::StrCat("an object of ", wanted.size, " bytes can never fit: it is larger than the shared-memory store's ",
                      "limit of ", geometry_.limit_bytes, " bytes"));
   }
-  const auto units = static_cast<std::uint32_t>(std::max<std::size_t>(1, (wanted.size + behind + kUnit - 1) / kUnit));
+  const auto units = static_cast<std::uint32_t>(BlockBytes(wanted.size, wanted.type_name.size()) / kUnit);
   for (int round = 0;; ++round) {
     Object made;
     BlockHeap::Result result = BlockHeap::Result::kOk;
@@ -502,6 +507,16 @@ absl::Status Segment::Delete(const core::ObjectId& id) {
   if (!gone) return NotThere(id);
   TellEvent(header_.changes);
   return absl::OkStatus();
+}
+
+absl::Status Segment::DeleteEntry(std::uint32_t number) {
+  const std::optional<EntryWord> word = EntryWord::Unpack(entry(number).state.load(std::memory_order_acquire));
+  if (word.has_value() && word->state != EntryState::kSealed) return absl::OkStatus();
+  bool gone = false;
+  absl::Status status =
+      Run([&] { return word.has_value() ? Condemn(number, word->generation, nullptr, gone) : Step::kRecover; });
+  if (gone) TellEvent(header_.changes);
+  return status;
 }
 
 Step Segment::Condemn(std::uint32_t number, std::uint32_t generation, const std::uint64_t* unless_used_since,

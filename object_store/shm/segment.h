@@ -86,6 +86,10 @@ class Segment {
   void Unpin(std::uint32_t entry);
   bool Contains(const core::ObjectId& id);
   absl::Status Delete(const core::ObjectId& id);
+  // The same of an object that the caller has pinned. OK if it was deleted already.
+  absl::Status DeleteEntry(std::uint32_t entry);
+  // What an object takes of the limit.
+  static std::size_t BlockBytes(std::size_t size, std::size_t name_size);
   // All that are sealed or being created.
   absl::StatusOr<std::vector<Object>> List();
   absl::StatusOr<Totals> Measure();

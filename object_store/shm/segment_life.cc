@@ -41,7 +41,12 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Make(std::unique_ptr<SegmentFi
     slot.active.store(0, std::memory_order_release);
     if (absl::Status status = segment->Recover(true, 0); !status.ok()) return status;
   }
-  segment->Announce();
+  // Inside the gate: a recovery must not see it come.
+  absl::Status announced = segment->Run([&] {
+    segment->Announce();
+    return Step::kDone;
+  });
+  if (!announced.ok()) return announced;
   if (absl::StatusOr<bool> reclaimed = segment->ReclaimDead(); !reclaimed.ok()) return reclaimed.status();
   return segment;
 }
@@ -49,7 +54,6 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Make(std::unique_ptr<SegmentFi
 void Segment::Announce() {
   ProcessSlot& slot = header_.slots[slot_];
   slot_generation_ = SlotWord::Unpack(slot.state.load(std::memory_order_acquire)).value_or(SlotWord{}).generation + 1;
-  slot.active.store(0, std::memory_order_relaxed);
   slot.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
   slot.state.store(SlotWord{true, slot_generation_}.Pack(), std::memory_order_seq_cst);
 }

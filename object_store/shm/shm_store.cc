@@ -1,5 +1,6 @@
 #include "object_store/shm/shm_store.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -13,6 +14,8 @@ namespace rustyray::object_store {
 
 using shm::Segment;
 using shm::SegmentFile;
+
+std::size_t DefaultShmStoreLimit() { return std::min<std::size_t>(DefaultStoreLimit(), shm::kMostLimit); }
 
 // --- Objects.
 
@@ -128,7 +131,7 @@ absl::StatusOr<ShmStore> ShmStore::Attach(const ShmStoreOptions& options, int mo
   SegmentFile::Request request{
       .path = *std::move(path), .mode = static_cast<SegmentFile::Mode>(mode), .keep = options.keep};
   if (request.mode != SegmentFile::Mode::kOpen) {
-    absl::StatusOr<shm::Geometry> geometry = shm::Geometry::For(options.limit_bytes, options.max_objects);
+    absl::StatusOr<shm::Geometry> geometry = shm::Geometry::For(options.limit_bytes, options.max_objects, 0);
     if (!geometry.ok()) return geometry.status();
     request.geometry = *geometry;
   }

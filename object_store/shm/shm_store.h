@@ -39,13 +39,16 @@ class Segment;
 struct SegmentObject;
 }  // namespace shm
 
+// As of other stores, and no more than a segment can have, 100 GiB.
+std::size_t DefaultShmStoreLimit();
+
 struct ShmStoreOptions {
   // Empty: a random name, for this process and whom it tells.
   std::string name = {};
   // A directory of a file system in memory.
   std::string directory = "/dev/shm";
   // Bytes of all objects, each rounded up to 64; never exceeded. At least 64.
-  std::size_t limit_bytes = DefaultStoreLimit();
+  std::size_t limit_bytes = DefaultShmStoreLimit();
   // 0: one for each 256 bytes of the limit, from 1024 to 1048576. About as many: ids spread by chance.
   std::size_t max_objects = 0;
   // Whether it stays when the last process is gone, until it is removed.

@@ -26,7 +26,7 @@ struct Encoded {
 
 class EncodingPlacement final : public Placement {
  public:
-  absl::StatusOr<Prepared> Prepare(core::Record& record) override {
+  absl::StatusOr<Prepared> Prepare(core::Record& record, bool) override {
     const core::TypeInfo& type = *record.value().type;
     if (type.codec == nullptr) {
       return core::MakeStatus(absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid,
@@ -41,6 +41,8 @@ class EncodingPlacement final : public Placement {
     return Prepared{.bytes = size, .place = new Encoded{bytes, size, std::move(refs)}};
   }
 
+  absl::Status Place(core::Record&, Prepared) override { return absl::OkStatus(); }
+
   void Commit(core::Record& record, Prepared prepared) override {
     auto* const encoded = static_cast<Encoded*>(prepared.place);
     record.MoveToBytes(encoded->bytes, encoded->size, std::move(encoded->refs));
@@ -53,7 +55,7 @@ class EncodingPlacement final : public Placement {
     delete encoded;
   }
 
-  void Free(const core::Value& value) override { std::free(const_cast<void*>(value.data)); }
+  void Free(core::Record& record) override { std::free(const_cast<void*>(record.value().data)); }
 };
 
 }  // namespace

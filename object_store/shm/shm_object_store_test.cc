@@ -1,0 +1,129 @@
+#include "object_store/shm/shm_object_store.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/id.h"
+#include "core/object_ref.h"
+#include "gtest/gtest.h"
+#include "object_store/object_store.h"
+#include "object_store/object_store_contract.h"
+#include "object_store/object_store_stress.h"
+#include "object_store/shm/shm_store.h"
+#include "object_store/testing/backend.h"
+
+namespace rustyray::object_store {
+namespace {
+
+using core::ObjectId;
+using core::ObjectRef;
+
+std::unique_ptr<ObjectStore> Make(const StoreOptions& options) { return MakeShmObjectStore({}, options).value(); }
+
+INSTANTIATE_TEST_SUITE_P(Backends, ObjectStoreContract, testing::Values(Backend{"shm", &Make}), NameOfBackend);
+INSTANTIATE_TEST_SUITE_P(Backends, ObjectStoreStress, testing::Values(Backend{"shm", &Make}), NameOfBackend);
+
+// A name of its own for each test.
+std::string Name() {
+  return std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + std::to_string(getpid());
+}
+
+// Runs `work` in a child process; what it returns is how it ended.
+template <class F>
+int InChild(F work) {
+  const pid_t child = fork();
+  if (child == 0) _exit(work());
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(ShmObjectStore, AnotherProcessFindsByIdWhatWasPut) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}).value();
+  const ObjectRef numbers = store->Put(std::vector<int>{1, 2, 3}).value();
+  const ObjectId id = numbers.Id();
+  EXPECT_EQ(InChild([&] {
+              const auto mine = MakeShmObjectStore({.name = name}).value();
+              if (!mine->Contains(id)) return 1;
+              const ObjectRef found = mine->Find(id).value();
+              if (*found.Get<std::vector<int>>() != std::vector<int>{1, 2, 3}) return 2;
+              if (**found.View<std::vector<int>>() != std::vector<int>{1, 2, 3}) return 3;
+              const absl::Status wrong = found.Get<std::string>().status();
+              if (wrong.message().find("vector<int") == absl::string_view::npos) return 4;
+              if (mine->Find(ObjectId::Random()).ok()) return 5;
+              return 0;
+            }),
+            0);
+}
+
+TEST(ShmObjectStore, ACacheObjectOutlivesItsProcessAndAnOwnedOneDoesNot) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}).value();
+  const ObjectId cached = ObjectId::Random();
+  const ObjectId owned = ObjectId::Random();
+  EXPECT_EQ(InChild([&] {
+              const auto mine = MakeShmObjectStore({.name = name}).value();
+              static ObjectRef kept;
+              kept = mine->Put(std::string("owned"), {.lifetime = Lifetime::kOwned, .id = owned}).value();
+              mine->Put(std::string("cached"), {.lifetime = Lifetime::kCache, .id = cached}).value();
+              kill(getpid(), SIGKILL);
+              return 0;
+            }),
+            -SIGKILL);
+  ShmStore segment = ShmStore::Open(name).value();
+  ASSERT_TRUE(segment.ReclaimDead().ok());
+  EXPECT_EQ(*store->Find(cached).value().Get<std::string>(), "cached");
+  EXPECT_EQ(store->Find(owned).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(ShmObjectStore, AnIdTakenByAnotherProcessIsTaken) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}).value();
+  ShmStore other = ShmStore::Open(name).value();
+  const ObjectId id = ObjectId::Random();
+  ASSERT_TRUE(other.Put(id, {}).ok());
+  EXPECT_THAT(store->Put(1, {.id = id}),
+              FailsWith(absl::StatusCode::kAlreadyExists, core::ErrorKind::kInvalid, id.Hex()));
+  ASSERT_TRUE(store->Delete(id).ok());
+  EXPECT_FALSE(other.Contains(id));
+  EXPECT_THAT(store->Put(1, {.id = id}), IsOk());
+}
+
+TEST(ShmObjectStore, ItsArraysAreReadInPlaceThroughTheSegment) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}).value();
+  const ObjectRef ref = store->Put(std::vector<double>(1000, 0.5)).value();
+  ShmStore other = ShmStore::Open(name).value();
+  const ShmObject object = other.Get(ref.Id()).value();
+  EXPECT_EQ(object.As<double>()->size(), 1000u);
+  EXPECT_EQ(object.As<double>()->back(), 0.5);
+  EXPECT_EQ(object.As<float>().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ShmObjectStore, RoomThatOthersFilledIsMadeByEvictingWhatIsHere) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}, {.limit_bytes = 8192}).value();
+  ShmStore other = ShmStore::Open(name).value();
+  const ObjectId mine = ObjectId::Random();
+  store->Put(std::string(4096, 'a'), {.lifetime = Lifetime::kCache, .id = mine}).value();
+  const ShmObject theirs = other.Put(ObjectId::Random(), std::vector<std::byte>(2048)).value();
+  EXPECT_THAT(store->Put(std::string(4000, 'b')), IsOk());
+  EXPECT_FALSE(store->Contains(mine));
+  EXPECT_THAT(store->Put(std::string(8000, 'c')), IsFull());
+}
+
+TEST(ShmObjectStore, RejectsAValueWithoutACodecByItsType) {
+  const auto store = MakeShmObjectStore().value();
+  EXPECT_THAT(store->Put(std::make_unique<int>(1)),
+              FailsWith(absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid, "unique_ptr"));
+}
+
+}  // namespace
+}  // namespace rustyray::object_store
