@@ -73,7 +73,10 @@ Step Gate::WaitUntilOpen() {
   for (std::uint32_t word; (word = header_.gate.load(std::memory_order_acquire)) != 0;) {
     const std::optional<HolderWord> holder = HolderWord::Unpack(word);
     if (!holder.has_value() || !Lives(holder->slot)) return Step::kRecover;
-    if (Now() >= patience) return Step::kStuck;
+    if (Now() >= patience) {
+      stuck_on_.store(holder->slot, std::memory_order_relaxed);
+      return Step::kStuck;
+    }
     FutexWait(header_.gate, word, Now() + kLook);
   }
   return Step::kDone;
@@ -110,7 +113,10 @@ Step Gate::LockLater(LockWord& lock) {
     const std::uint32_t marked = HolderWord{holder->slot, true}.Pack();
     if (!holder->waiters && !lock.word.compare_exchange_strong(word, marked, std::memory_order_relaxed)) continue;
     const core::Time before = Now();
-    if (before >= patience) return Step::kStuck;
+    if (before >= patience) {
+      stuck_on_.store(holder->slot, std::memory_order_relaxed);
+      return Step::kStuck;
+    }
     FutexWait(lock.word, marked, before + kLook);
     if (Now() - before >= kLook && !Lives(holder->slot)) return Step::kRecover;
   }
@@ -144,6 +150,7 @@ Step Gate::Close(bool inherited) {
       if (looks >= 100) {
         if (!Lives(slot)) break;
         if (waited >= kPatience / 2) {
+          stuck_on_.store(slot, std::memory_order_relaxed);
           Open();
           return Step::kStuck;
         }

@@ -66,6 +66,8 @@ class Gate {
   bool Lives(std::uint32_t slot) const { return file_.SlotIsHeld(slot); }
 
   static constexpr auto kPatience = std::chrono::seconds(4);
+  // The slot of the process that the last kStuck of this gate was about.
+  std::uint32_t stuck_on() const { return stuck_on_.load(std::memory_order_relaxed); }
 
  private:
   Step EnterLater();
@@ -75,6 +77,7 @@ class Gate {
   SegmentFile& file_;
   SegmentHeader& header_;
   ProcessSlot& slot_;
+  std::atomic<std::uint32_t> stuck_on_{0};
 };
 
 }  // namespace rustyray::object_store::shm

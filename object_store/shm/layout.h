@@ -73,8 +73,16 @@ struct alignas(128) ProcessSlot {
   std::atomic<std::uint64_t> state;   // SlotWord
   std::atomic<std::uint32_t> active;  // CountWord: operations that its threads are in
   std::atomic<std::uint32_t> pid;     // as the process sees itself: for people
-  // Which chunks of its row of pins were ever used.
+  // Which chunks of its row of pins were ever used. Twice: one that either says was used, was.
   std::array<std::atomic<std::uint64_t>, kPinChunks / 64> pins_used;
+  std::array<std::atomic<std::uint64_t>, kPinChunks / 64> pins_used_too;
+
+  bool PinsUsed(std::uint32_t chunk) const {
+    const std::uint64_t bit = std::uint64_t{1} << (chunk % 64);
+    return ((pins_used[chunk / 64].load(std::memory_order_seq_cst) |
+             pins_used_too[chunk / 64].load(std::memory_order_relaxed)) &
+            bit) != 0;
+  }
 };
 
 struct alignas(128) Shard {

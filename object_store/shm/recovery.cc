@@ -7,9 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "object_store/shm/crash_point.h"
-#include "object_store/shm/failure.h"
 #include "object_store/shm/segment.h"
 
 namespace rustyray::object_store::shm {
@@ -23,10 +21,7 @@ absl::Status Segment::Recover(bool inherited, std::uint32_t epoch_seen) {
       return absl::OkStatus();
     case Step::kStuck:
     case Step::kRecover:
-      return Failure(
-          absl::StatusCode::kUnavailable,
-          absl::StrCat("the shared-memory store ", file_->path(), " cannot be recovered: a process that has ",
-                       "it is in the middle of an operation and does not go on"));
+      return Stuck();
     case Step::kDone:
       break;
   }
@@ -56,8 +51,7 @@ void Segment::Rebuild(bool inherited) {
   const auto pinned = [&](std::uint32_t number) {
     const std::uint32_t chunk = number / geometry_.entries_per_pin_chunk;
     for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
-      const bool used = (header_.slots[slot].pins_used[chunk / 64].load() >> (chunk % 64) & 1) != 0;
-      if (processes[slot].alive && used && PinsOf(slot, number).load() != 0) return true;
+      if (processes[slot].alive && header_.slots[slot].PinsUsed(chunk) && PinsOf(slot, number).load() != 0) return true;
     }
     return false;
   };
@@ -199,7 +193,7 @@ void Segment::Rebuild(bool inherited) {
     const std::optional<SlotWord> word = SlotWord::Unpack(its.state.load());
     if (processes[slot].alive || (word.has_value() && !word->live)) continue;
     for (std::uint32_t chunk = 0; chunk < kPinChunks; ++chunk) {
-      if ((its.pins_used[chunk / 64].load() >> (chunk % 64) & 1) == 0) continue;
+      if (!its.PinsUsed(chunk)) continue;
       const std::uint64_t in_row = std::uint64_t{4} * chunk * geometry_.entries_per_pin_chunk;
       if (in_row >= geometry_.pin_row_bytes) continue;
       const std::uint64_t row = geometry_.pins_at + geometry_.pin_row_bytes * slot;
@@ -209,10 +203,16 @@ void Segment::Rebuild(bool inherited) {
           [&](std::uint64_t offset, std::uint64_t size) { std::memset(file_->base() + offset, 0, size); });
     }
     for (auto& used_word : its.pins_used) used_word.store(0);
+    for (auto& used_word : its.pins_used_too) used_word.store(0);
     its.active.store(0);
     its.state.store(SlotWord{false, word.has_value() ? word->generation : 0}.Pack());
     RUSTYRAY_CRASH_POINT("recover.slot");
   }
+  // The living: nobody is active now.
+  for (ProcessSlot& its : header_.slots) {
+    if (!CountWord::Valid(its.active.load())) its.active.store(0);
+  }
+  if (!inherited && slot_generation_ != 0) header_.slots[slot_].state.store(SlotWord{true, slot_generation_}.Pack());
   header_.heap_lock.word.store(0);
   header_.lost.fetch_add(lost, std::memory_order_relaxed);
   header_.recoveries.fetch_add(1, std::memory_order_relaxed);

@@ -17,6 +17,7 @@ namespace {
 constexpr int kLooksWithoutLock = 64;
 // What has to be rebuilt more often than this within one operation cannot be repaired.
 constexpr int kMostRecoveries = 4;
+constexpr auto kDoubtWaking = std::chrono::seconds(2);
 
 absl::Status NotThere(const core::ObjectId& id) {
   return Failure(absl::StatusCode::kNotFound, absl::StrCat("there is no object with the id ", id.Hex()));
@@ -43,7 +44,7 @@ std::uint64_t Now() { return static_cast<std::uint64_t>(std::chrono::steady_cloc
 // --- Operations.
 
 absl::Status Segment::Run(absl::FunctionRef<Step()> operation) {
-  const core::Time patience = std::chrono::steady_clock::now() + Gate::kPatience;
+  core::Time patience = core::kNever;  // asks the time only when it is needed
   for (int recoveries = 0; recoveries <= kMostRecoveries;) {
     if (file_->forked()) {
       return core::MakeStatus(absl::StatusCode::kFailedPrecondition, core::ErrorKind::kShutdown,
@@ -56,16 +57,27 @@ absl::Status Segment::Run(absl::FunctionRef<Step()> operation) {
       step = operation();
       gate_.Leave();
     }
-    if (step == Step::kDone) return absl::OkStatus();
-    if (step == Step::kStuck || std::chrono::steady_clock::now() >= patience) break;
+    if (step == Step::kDone) [[likely]]
+      return absl::OkStatus();
+    const core::Time now = std::chrono::steady_clock::now();
+    if (patience == core::kNever) patience = now + Gate::kPatience;
+    if (step == Step::kStuck || now >= patience) return Stuck();
     if (step == Step::kAgain) continue;
     ++recoveries;
     if (absl::Status status = Recover(false, epoch); !status.ok()) return status;
   }
+  return Failure(absl::StatusCode::kDataLoss,
+                 absl::StrCat("the shared-memory store ", file_->path(), " is damaged: it was recovered ",
+                              kMostRecoveries + 1, " times, and still cannot be used"));
+}
+
+absl::Status Segment::Stuck() const {
+  const std::uint32_t slot = gate_.stuck_on();
   return Failure(absl::StatusCode::kUnavailable,
-                 absl::StrCat("the shared-memory store ", file_->path(),
-                              " cannot be used: a process that has it is in the middle ",
-                              "of an operation and does not go on, or the segment is damaged beyond repair"));
+                 absl::StrCat("the shared-memory store ", file_->path(), " cannot be used: process ",
+                              header_.slots[slot % kSlots].pid.load(std::memory_order_relaxed),
+                              " is in the middle of an operation on it and has not gone on for ",
+                              Gate::kPatience.count(), " s (is it stopped?)"));
 }
 
 // --- Finding.
@@ -122,6 +134,8 @@ Step Segment::Find(const core::ObjectId& id, std::uint64_t hash, Found& found) {
     if ((version & 1) == 0 && its.version.load(std::memory_order_acquire) == version) return step;
   }
   if (const Step step = gate_.Lock(its.lock); step != Step::kDone) return step;
+  // Odd, although nobody changes it: damaged.
+  if ((its.version.load(std::memory_order_relaxed) & 1) != 0) its.version.fetch_add(1, std::memory_order_relaxed);
   const Step step = Walk(id, hash, found);
   gate_.Unlock(its.lock);
   return step;
@@ -479,7 +493,8 @@ absl::StatusOr<Segment::Object> Segment::Await(const core::ObjectId& id, core::T
       return core::MakeStatus(absl::StatusCode::kDeadlineExceeded, core::ErrorKind::kTimeout,
                               absl::StrCat("no object with the id ", id.Hex(), " was sealed before the deadline"));
     }
-    FutexWait(event.word, seen, deadline);
+    // Woken by the seal. That the word on which it sleeps was damaged is noticed after a while.
+    FutexWait(event.word, seen, std::min(deadline, std::chrono::steady_clock::now() + kDoubtWaking));
   }
 }
 
@@ -571,14 +586,16 @@ std::atomic<std::uint32_t>& Segment::PinsOf(std::uint32_t slot, std::uint32_t nu
 
 bool Segment::Pin(std::uint32_t number) {
   const std::uint32_t chunk = number / geometry_.entries_per_pin_chunk;
-  std::atomic<std::uint64_t>& used = header_.slots[slot_].pins_used[chunk / 64];
+  ProcessSlot& mine = header_.slots[slot_];
   const std::uint64_t bit = std::uint64_t{1} << (chunk % 64);
-  if ((used.load(std::memory_order_relaxed) & bit) == 0) {
+  if ((mine.pins_used[chunk / 64].load(std::memory_order_relaxed) &
+       mine.pins_used_too[chunk / 64].load(std::memory_order_relaxed) & bit) == 0) {
     const std::uint64_t in_row = std::uint64_t{4} * chunk * geometry_.entries_per_pin_chunk;
     const std::uint64_t bytes =
         std::min<std::uint64_t>(std::uint64_t{4} * geometry_.entries_per_pin_chunk, geometry_.pin_row_bytes - in_row);
     if (!file_->Reserve(geometry_.pins_at + geometry_.pin_row_bytes * slot_ + in_row, bytes)) return false;
-    used.fetch_or(bit, std::memory_order_seq_cst);
+    mine.pins_used_too[chunk / 64].fetch_or(bit, std::memory_order_seq_cst);
+    mine.pins_used[chunk / 64].fetch_or(bit, std::memory_order_seq_cst);
   }
   const std::uint32_t before = PinsOf(slot_, number).fetch_add(CountWord::kOne, std::memory_order_seq_cst);
   if (CountWord::Count(before) < CountWord::kMost) return true;
@@ -606,8 +623,7 @@ bool Segment::IsPinned(std::uint32_t number) const {
     if (state == 0) continue;
     const std::optional<SlotWord> word = SlotWord::Unpack(state);
     if (word.has_value() && !word->live) continue;
-    if ((of.pins_used[chunk / 64].load(std::memory_order_seq_cst) >> (chunk % 64) & 1) == 0) continue;
-    if (PinsOf(slot, number).load(std::memory_order_seq_cst) != 0) return true;
+    if (of.PinsUsed(chunk) && PinsOf(slot, number).load(std::memory_order_seq_cst) != 0) return true;
   }
   return false;
 }
@@ -617,8 +633,7 @@ int Segment::PinnedBy(std::uint32_t number) const {
   int processes = 0;
   for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
     const ProcessSlot& of = header_.slots[slot];
-    const bool used = (of.pins_used[chunk / 64].load(std::memory_order_relaxed) >> (chunk % 64) & 1) != 0;
-    if (used && PinsOf(slot, number).load(std::memory_order_relaxed) != 0) ++processes;
+    if (of.PinsUsed(chunk) && PinsOf(slot, number).load(std::memory_order_relaxed) != 0) ++processes;
   }
   return processes;
 }

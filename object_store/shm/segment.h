@@ -148,6 +148,7 @@ class Segment {
 
   // Runs `operation` inside the gate until it is kDone, recovering when it must. Unavailable when it cannot.
   absl::Status Run(absl::FunctionRef<Step()> operation);
+  absl::Status Stuck() const;
   absl::Status Recover(bool inherited, std::uint32_t epoch_seen);
   void Rebuild(bool inherited);
 
