@@ -5,10 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <climits>
 #include <ctime>
+#include <functional>
 #include <optional>
 #include <thread>
+
+#include "core/id.h"
 
 namespace rustyray::object_store::shm {
 namespace {
@@ -21,6 +25,12 @@ constexpr int kSpins = 200;
 constexpr auto kDoubt = std::chrono::milliseconds(100);
 
 core::Time Now() { return std::chrono::steady_clock::now(); }
+
+// The half of the gate that changes with each closing: futexes have 32 bits.
+std::atomic<std::uint32_t>& ClosingOf(std::atomic<std::uint64_t>& gate) {
+  static_assert(std::endian::native == std::endian::little);
+  return *reinterpret_cast<std::atomic<std::uint32_t>*>(&gate);
+}
 
 void Pause() {
 #if defined(__x86_64__)
@@ -70,14 +80,14 @@ Step Gate::EnterLater() {
 
 Step Gate::WaitUntilOpen() {
   const core::Time patience = Now() + kPatience;
-  for (std::uint32_t word; (word = header_.gate.load(std::memory_order_acquire)) != 0;) {
-    const std::optional<HolderWord> holder = HolderWord::Unpack(word);
+  for (std::uint64_t word; (word = header_.gate.load(std::memory_order_acquire)) != 0;) {
+    const std::optional<GateWord> holder = GateWord::Unpack(word);
     if (!holder.has_value() || !Lives(holder->slot)) return Step::kRecover;
     if (Now() >= patience) {
       stuck_on_.store(holder->slot, std::memory_order_relaxed);
       return Step::kStuck;
     }
-    FutexWait(header_.gate, word, Now() + kLook);
+    FutexWait(ClosingOf(header_.gate), holder->closing, Now() + kLook);
   }
   return Step::kDone;
 }
@@ -127,17 +137,20 @@ void Gate::Unlock(LockWord& lock) {
   if (!was.has_value() || was->waiters) FutexWake(lock.word, 1);
 }
 
-Step Gate::Close(bool inherited) {
-  const std::uint32_t mine = HolderWord{file_.slot(), false}.Pack();
-  std::uint32_t word = 0;
-  while (!header_.gate.compare_exchange_strong(word, mine, std::memory_order_seq_cst)) {
-    if (inherited && word == mine) break;
-    const std::optional<HolderWord> holder = HolderWord::Unpack(word);
-    if (!holder.has_value() || !Lives(holder->slot)) continue;  // taken over: `word` is what was seen
+Step Gate::Close(bool inherited, bool& taken_over) {
+  const auto closing = static_cast<std::uint32_t>(std::hash<core::ObjectId>{}(core::ObjectId::Random())) | 1;
+  const std::uint64_t mine = GateWord{file_.slot(), closing}.Pack();
+  taken_over = false;
+  for (std::uint64_t word = 0; !header_.gate.compare_exchange_strong(word, mine, std::memory_order_seq_cst);) {
+    taken_over = false;
+    if (word == 0) continue;  // opened meanwhile
+    const std::optional<GateWord> holder = GateWord::Unpack(word);
+    taken_over = !holder.has_value() || (inherited && holder->slot == file_.slot()) || !Lives(holder->slot);
+    if (taken_over) continue;  // from that closing and no other: `word` is what was seen
     const Step step = WaitUntilOpen();
     if (step == Step::kDone) return Step::kAgain;
     if (step == Step::kStuck) return step;
-    word = header_.gate.load(std::memory_order_acquire);
+    word = 0;  // whoever has closed it by now is looked at first
   }
   const core::Time begun = Now();
   for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
@@ -165,7 +178,7 @@ Step Gate::Close(bool inherited) {
 
 void Gate::Open() {
   header_.gate.store(0, std::memory_order_seq_cst);
-  FutexWake(header_.gate, INT_MAX);
+  FutexWake(ClosingOf(header_.gate), INT_MAX);
 }
 
 }  // namespace rustyray::object_store::shm

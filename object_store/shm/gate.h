@@ -59,7 +59,8 @@ class Gate {
   // Closes the gate for a recovery by this thread, and waits until nobody is active. kDone: the caller recovers, then
   // opens. kAgain: somebody else recovered meanwhile. kStuck: somebody is active and does not go on; the gate is open.
   // `inherited`: this process has just got the slot of one that died; what that one had closed is the caller's.
-  Step Close(bool inherited = false);
+  // `taken_over`: whoever had closed it did not finish.
+  Step Close(bool inherited, bool& taken_over);
   void Open();
 
   // Whether the process that has the slot, or had it last, lives.

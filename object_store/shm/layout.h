@@ -144,7 +144,7 @@ struct SegmentHeader {
     std::uint64_t checksum;
   } fixed;
 
-  alignas(64) std::atomic<std::uint32_t> gate;  // HolderWord: who recovers it; 0: open
+  alignas(64) std::atomic<std::uint64_t> gate;  // GateWord: who recovers it; 0: open
   std::atomic<std::uint32_t> epoch;             // one more with each recovery
   std::atomic<std::uint64_t> recoveries;
   std::atomic<std::uint64_t> evictions;

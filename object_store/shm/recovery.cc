@@ -13,9 +13,10 @@
 namespace rustyray::object_store::shm {
 
 absl::Status Segment::Recover(bool inherited, std::uint32_t epoch_seen) {
-  Step closed = gate_.Close(inherited);
+  bool taken_over = false;
+  Step closed = gate_.Close(inherited, taken_over);
   // Others' recoveries take an inherited slot for this process's own.
-  while (inherited && closed == Step::kAgain) closed = gate_.Close(inherited);
+  while (inherited && closed == Step::kAgain) closed = gate_.Close(inherited, taken_over);
   switch (closed) {
     case Step::kAgain:
       return absl::OkStatus();
@@ -25,7 +26,8 @@ absl::Status Segment::Recover(bool inherited, std::uint32_t epoch_seen) {
     case Step::kDone:
       break;
   }
-  if (inherited || header_.epoch.load(std::memory_order_acquire) == epoch_seen) Rebuild(inherited);
+  // A recovery that its process left half done has to be done, whatever else was recovered meanwhile.
+  if (inherited || taken_over || header_.epoch.load(std::memory_order_acquire) == epoch_seen) Rebuild(inherited);
   gate_.Open();
   return absl::OkStatus();
 }

@@ -67,7 +67,7 @@ struct CountWord {
   static constexpr std::uint32_t Count(std::uint32_t word) { return word & 0xffff; }
 };
 
-// Who holds a lock or the gate: nobody (0) or a process slot, and whether others wait for it.
+// Who holds a lock: nobody (0) or a process slot, and whether others wait for it.
 struct HolderWord {
   std::uint32_t slot = 0;
   bool waiters = false;
@@ -82,6 +82,23 @@ struct HolderWord {
     if ((word & 0x7fff) == 0) return std::nullopt;
     const HolderWord holder{(word & 0x7fff) - 1, (word & 0x8000) != 0};
     return holder.Pack() == word ? std::optional(holder) : std::nullopt;
+  }
+};
+
+// Who has closed the gate, each time anew: who finds it closed by somebody dead takes over from that closing alone.
+struct GateWord {
+  std::uint32_t slot = 0;
+  std::uint32_t closing = 1;  // drawn at random, not 0; what waiters sleep on
+
+  // [check:16][slot:16][closing:32].
+  constexpr std::uint64_t Pack() const {
+    const std::uint64_t low = std::uint64_t{slot} << 32 | closing;
+    return (Mix(low) >> 48 << 48) | low;
+  }
+  // Nothing for 0, which is an open gate, and for what Pack did not pack.
+  static constexpr std::optional<GateWord> Unpack(std::uint64_t word) {
+    const GateWord gate{static_cast<std::uint32_t>(word >> 32 & 0xffff), static_cast<std::uint32_t>(word)};
+    return gate.closing != 0 && gate.Pack() == word ? std::optional(gate) : std::nullopt;
   }
 };
 
