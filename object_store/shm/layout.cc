@@ -75,6 +75,34 @@ absl::StatusOr<Geometry> Geometry::FromParts(std::uint64_t limit_bytes, std::uin
   return geometry;
 }
 
+std::uint32_t LayoutHash() {
+  std::uint64_t hash = 0;
+  for (const std::size_t size : {sizeof(SegmentHeader),
+                                 offsetof(SegmentHeader, gate),
+                                 offsetof(SegmentHeader, epoch),
+                                 offsetof(SegmentHeader, changes),
+                                 offsetof(SegmentHeader, heap),
+                                 offsetof(SegmentHeader, slots),
+                                 offsetof(SegmentHeader, sealed),
+                                 sizeof(ProcessSlot),
+                                 offsetof(ProcessSlot, pins_used),
+                                 sizeof(Shard),
+                                 offsetof(Shard, used_units),
+                                 sizeof(Entry),
+                                 offsetof(Entry, name),
+                                 offsetof(Entry, fixed),
+                                 sizeof(HeapTag),
+                                 sizeof(HeapState),
+                                 std::size_t{kSlots},
+                                 std::size_t{kPinChunks},
+                                 std::size_t{kWaitWords},
+                                 kUnit,
+                                 kPage}) {
+    hash = Combine(hash, size);
+  }
+  return static_cast<std::uint32_t>(hash);
+}
+
 std::uint64_t HeaderChecksum(const SegmentHeader::Fixed& fixed) {
   return Checksum({reinterpret_cast<const char*>(&fixed), offsetof(SegmentHeader::Fixed, checksum)}, kMagic);
 }

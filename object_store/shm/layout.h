@@ -139,8 +139,8 @@ struct SegmentHeader {
     std::uint32_t arena_units;
     std::uint32_t max_entries;
     std::uint32_t shards;
-    std::uint32_t spare;
-    std::uint64_t key;  // random; every hash and checksum of the segment depends on it
+    std::uint32_t layout;  // LayoutHash()
+    std::uint64_t key;     // random; every hash and checksum of the segment depends on it
     std::uint64_t checksum;
   } fixed;
 
@@ -158,6 +158,9 @@ struct SegmentHeader {
 
 // Structures are mapped over zeroed pages: zero is their first state, and they are never destroyed.
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
+
+// Of the sizes and places of all structures: another build with other ones is refused, whatever its version says.
+std::uint32_t LayoutHash();
 
 // The checksum of a header's fixed part, `checksum` left out.
 std::uint64_t HeaderChecksum(const SegmentHeader::Fixed& fixed);

@@ -143,6 +143,16 @@ Step Segment::Find(const core::ObjectId& id, std::uint64_t hash, Found& found) {
 
 // --- Fields.
 
+void Segment::Expose(const EntryFields& fields) {
+  exposure_.Expose(arena_ + std::size_t{fields.unit} * kUnit,
+                   fields.size + (fields.name_size > kInlineName ? fields.name_size : 0));
+}
+
+void Segment::Conceal(const EntryFields& fields) {
+  exposure_.Conceal(arena_ + std::size_t{fields.unit} * kUnit,
+                    fields.size + (fields.name_size > kInlineName ? fields.name_size : 0));
+}
+
 std::uint64_t Segment::FieldsChecksum(std::uint32_t number, const std::array<std::uint64_t, 7>& fixed) const {
   std::uint64_t hash = key_ ^ number;
   for (const std::uint64_t word : fixed) hash = Combine(hash, word);
@@ -168,8 +178,10 @@ void Segment::WriteFields(std::uint32_t number, const Wanted& wanted, Block bloc
     std::memcpy(name.data(), wanted.type_name.data(), wanted.type_name.size());
   } else {
     name[0] = Checksum(wanted.type_name, key_);
-    std::memcpy(arena_ + std::size_t{block.unit} * kUnit + wanted.size, wanted.type_name.data(),
-                wanted.type_name.size());
+    char* const behind = arena_ + std::size_t{block.unit} * kUnit + wanted.size;
+    exposure_.Expose(behind, wanted.type_name.size());
+    std::memcpy(behind, wanted.type_name.data(), wanted.type_name.size());
+    exposure_.Conceal(behind, wanted.type_name.size());
   }
   for (std::size_t i = 0; i < name.size(); ++i) to.name[i].store(name[i], std::memory_order_relaxed);
   for (std::size_t i = 0; i < fixed.size(); ++i) to.fixed[i].store(fixed[i], std::memory_order_relaxed);
@@ -213,7 +225,10 @@ std::string Segment::TypeNameOf(std::uint32_t number) const {
   const std::optional<EntryFields> fields = ReadFields(number);
   if (!fields.has_value()) return std::string(kDamaged);
   if (fields->name_size <= kInlineName) return {reinterpret_cast<const char*>(name.data()), fields->name_size};
-  std::string read(arena_ + std::size_t{fields->unit} * kUnit + fields->size, fields->name_size);
+  const char* const behind = arena_ + std::size_t{fields->unit} * kUnit + fields->size;
+  exposure_.Expose(behind, fields->name_size);
+  std::string read(behind, fields->name_size);
+  exposure_.Conceal(behind, fields->name_size);
   return Checksum(read, key_) == name[0] ? read : std::string(kDamaged);
 }
 
@@ -359,6 +374,7 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
                      absl::StrCat("there is an object with the id ", wanted.id.Hex()));
     }
     if (made.entry != kNoEntry) {
+      Expose(made.fields);
       if (wanted.lifetime == Lifetime::kOwned) has_owned_.store(true, std::memory_order_relaxed);
       return made;
     }
@@ -416,6 +432,7 @@ absl::Status Segment::Seal(Object& object, bool with_checksum) {
 }
 
 absl::Status Segment::Abort(const Object& object) {
+  Conceal(object.fields);
   const std::uint64_t hash = HashOf(object.id);
   Shard& its = shard(ShardOf(hash));
   return Run([&] {
@@ -473,10 +490,11 @@ absl::StatusOr<Segment::Object> Segment::Get(const core::ObjectId& id) {
                   .state = EntryState::kSealed};
     if (as_found && fields.has_value() && IdOf(fields->id_high, fields->id_low) == id) {
       object.fields = *fields;
+      Expose(object.fields);
       Touch(object);
       return object;
     }
-    Unpin(found.entry);
+    Drop(found.entry);
     if (as_found && !fields.has_value()) return Damaged(id);
   }
 }
@@ -639,7 +657,14 @@ int Segment::PinnedBy(std::uint32_t number) const {
 }
 
 void Segment::Unpin(std::uint32_t number) {
-  if (file_->forked() || !DropPin(number)) return;
+  if (file_->forked()) return;
+  const std::optional<EntryFields> fields = kAddressSanitized ? ReadFields(number) : std::nullopt;
+  if (fields.has_value()) Conceal(*fields);
+  Drop(number);
+}
+
+void Segment::Drop(std::uint32_t number) {
+  if (!DropPin(number)) return;
   RUSTYRAY_CRASH_POINT("release.unpinned");
   FreeIfCondemned(number);
 }

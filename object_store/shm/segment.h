@@ -32,6 +32,7 @@
 #include "core/id.h"
 #include "core/mutex.h"
 #include "object_store/shm/block_heap.h"
+#include "object_store/shm/exposure.h"
 #include "object_store/shm/gate.h"
 #include "object_store/shm/layout.h"
 #include "object_store/shm/segment_file.h"
@@ -152,6 +153,9 @@ class Segment {
   absl::Status Recover(bool inherited, std::uint32_t epoch_seen);
   void Rebuild(bool inherited);
 
+  // The bytes of an object that its writer and its readers may touch.
+  void Expose(const EntryFields& fields);
+  void Conceal(const EntryFields& fields);
   std::uint64_t HashOf(const core::ObjectId& id) const;
   std::uint32_t ShardOf(std::uint64_t hash) const { return static_cast<std::uint32_t>(hash) & (geometry_.shards - 1); }
   std::atomic<std::uint32_t>& BucketOf(std::uint64_t hash) const;
@@ -179,6 +183,7 @@ class Segment {
   // Takes a sealed entry away from those who look for it; frees it unless it is pinned. With `unless_pinned`, does
   // nothing to a pinned one, or to one used since `recency`.
   Step Condemn(std::uint32_t number, std::uint32_t generation, const std::uint64_t* unless_used_since, bool& gone);
+  void Drop(std::uint32_t number);
   void FreeIfCondemned(std::uint32_t number);
 
   BlockHeap Heap();
@@ -208,6 +213,7 @@ class Segment {
   std::atomic<bool> has_owned_{false};
   HeapPages heap_pages_;
   Gate gate_;
+  mutable Exposure exposure_;
   Magazine magazine_;
   core::Mutex victims_mutex_;
   std::vector<Victim> victims_ ABSL_GUARDED_BY(victims_mutex_);

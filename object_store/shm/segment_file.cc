@@ -114,6 +114,12 @@ absl::StatusOr<SegmentHeader::Fixed> ReadHeader(int fd, const std::string& path)
                                 ", this program reads version ", kLayoutVersion,
                                 ": end the programs that use it and remove the file, or choose another name"));
   }
+  if (fixed.checksum == HeaderChecksum(fixed) && fixed.layout != LayoutHash()) {
+    return Failure(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("the shared-memory store ", path, " was made by a program with another layout of version ",
+                     fixed.version, ": end the programs that use it and remove the file, or choose another name"));
+  }
   if (fixed.checksum != HeaderChecksum(fixed)) {
     return Failure(absl::StatusCode::kFailedPrecondition,
                    absl::StrCat("the header of the shared-memory store ", path, " is damaged"));
@@ -202,7 +208,7 @@ absl::Status SegmentFile::Make(const Request& request) {
            .arena_units = geometry_.arena_units,
            .max_entries = geometry_.max_entries,
            .shards = geometry_.shards,
-           .spare = 0,
+           .layout = LayoutHash(),
            .key = key_,
            .checksum = 0};
   fixed.checksum = HeaderChecksum(fixed);
