@@ -37,6 +37,11 @@ core::ObjectId IdOf(std::uint64_t high, std::uint64_t low) {
   return std::bit_cast<core::ObjectId>(std::array<std::uint64_t, 2>{high, low});
 }
 
+// Without its page a bucket is empty; it must not be written then.
+bool HasPage(SegmentFile& file, const std::atomic<std::uint32_t>& bucket) {
+  return file.Reserve(static_cast<std::uint64_t>(reinterpret_cast<const char*>(&bucket) - file.base()), sizeof(bucket));
+}
+
 std::uint64_t Now() { return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()); }
 
 }  // namespace
@@ -102,8 +107,7 @@ Step Segment::Walk(const core::ObjectId& id, std::uint64_t hash, Found& found) c
   const auto [high, low] = WordsOf(id);
   const std::uint32_t shard = ShardOf(hash);
   std::atomic<std::uint32_t>& bucket = BucketOf(hash);
-  const auto offset = static_cast<std::uint64_t>(reinterpret_cast<char*>(&bucket) - file_->base());
-  if (!file_->Reserve(offset, sizeof(bucket))) return Step::kDone;  // nobody ever wrote that page
+  if (!HasPage(*file_, bucket)) return Step::kDone;  // nobody ever wrote it
   std::uint32_t next = bucket.load(std::memory_order_acquire);
   for (std::uint32_t steps = 0; next != 0; ++steps) {
     const std::uint32_t number = next - 1;
@@ -317,6 +321,8 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
     Object made;
     BlockHeap::Result result = BlockHeap::Result::kOk;
     bool taken = false;
+    bool lacks_block = true;
+    bool no_bucket = false;
     bool no_entries = false;
     const absl::Status status = Run([&] {
       Found there;
@@ -335,8 +341,10 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
       Step step = Walk(wanted.id, hash, there);
       taken = there.entry != kNoEntry;
       std::uint32_t number = kNoEntry;
-      bool no_pages = false;
-      if (step == Step::kDone && !taken) step = TakeEntry(ShardOf(hash), number, no_pages);
+      std::atomic<std::uint32_t>& bucket = BucketOf(hash);
+      no_bucket = !HasPage(*file_, bucket);
+      bool no_pages = no_bucket;
+      if (step == Step::kDone && !taken && !no_bucket) step = TakeEntry(ShardOf(hash), number, no_pages);
       if (step == Step::kDone && number != kNoEntry) {
         const EntryWord was = *EntryWord::Unpack(entry(number).state.load(std::memory_order_relaxed));
         RUSTYRAY_CRASH_POINT("create.entry");
@@ -344,7 +352,6 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
         const EntryWord now{EntryState::kCreating, was.generation};
         entry(number).state.store(now.Pack(), std::memory_order_release);
         RUSTYRAY_CRASH_POINT("create.state");
-        std::atomic<std::uint32_t>& bucket = BucketOf(hash);
         its.version.fetch_add(1, std::memory_order_acq_rel);
         entry(number).next.store(bucket.load(std::memory_order_relaxed), std::memory_order_relaxed);
         RUSTYRAY_CRASH_POINT("create.next");
@@ -363,6 +370,7 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
       if (step != Step::kDone) return step;
       if (made.entry == kNoEntry) {
         GiveBlock(block, false);
+        lacks_block = false;
         no_entries = !taken && !no_pages;
         if (no_pages) result = BlockHeap::Result::kNoPages;
       }
@@ -378,7 +386,9 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
       if (wanted.lifetime == Lifetime::kOwned) has_owned_.store(true, std::memory_order_relaxed);
       return made;
     }
-    absl::StatusOr<bool> room = MakeRoom(units, round);
+    // Nothing in the store has that page to give.
+    if (no_bucket) return NoRoom(wanted, BlockHeap::Result::kNoPages);
+    absl::StatusOr<bool> room = MakeRoom(units, lacks_block, round);
     if (!room.ok()) return room.status();
     if (!*room) {
       if (no_entries) {

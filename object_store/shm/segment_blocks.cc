@@ -126,7 +126,7 @@ Step Segment::EmptyMagazine() {
 }
 
 // In this order: the blocks at hand here, what the dead had, cache objects, the blocks at hand elsewhere.
-absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, int round) {
+absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, bool lacks_block, int round) {
   if (round >= kMostRounds) return false;
   if (round == 0) {
     if (absl::Status status = Run([&] { return EmptyMagazine(); }); !status.ok()) return status;
@@ -135,6 +135,7 @@ absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, int round) {
     return true;
   }
   if (EvictOne()) return true;
+  if (!lacks_block) return false;
   const std::uint32_t epoch = header_.epoch.load(std::memory_order_acquire);
   std::uint64_t in_entries = 0;
   for (std::uint32_t i = 0; i < geometry_.shards; ++i)

@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 #include "core/id.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "object_store/shm/layout.h"
 #include "object_store/shm/shm_store.h"
@@ -36,6 +37,7 @@ namespace {
 using absl::StatusCode;
 using core::ErrorKind;
 using core::ObjectId;
+using testing::MatchesRegex;
 
 std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
@@ -268,7 +270,7 @@ TEST(ShmErrors, AStoreThatIsFullSaysWhatIsFreeAndInOnePiece) {
 }
 
 TEST(ShmErrors, MoreObjectsThanAStoreHasEntriesFor) {
-  ShmStore store = ShmStore::Create({.limit_bytes = 1 << 20, .max_objects = 2}).value();
+  ShmStore store = ShmStore::Create({.limit_bytes = 64 << 20, .max_objects = 2}).value();
   std::vector<ShmObject> pinned;
   for (int i = 0; i < 2; ++i) pinned.push_back(store.Put(ObjectId::Random(), Bytes("x")).value());
   EXPECT_ERROR(store.Put(ObjectId::Random(), Bytes("x")), kResourceExhausted,
@@ -463,6 +465,37 @@ TEST(ShmErrors, AnObjectThatTheFileSystemHasNoPagesFor) {
     // What is there can be read, what fits can be put.
     EXPECT_EQ(held.bytes().back(), std::byte{'x'});
     EXPECT_TRUE(store.Put(ObjectId::Random(), Bytes(std::string(100'000, 'y'))).ok());
+  });
+}
+
+TEST(ShmErrors, EachStepOnAFileSystemThatBecomesFull) {
+  OnTmpfs(4 * kMegabyte, [](const std::string& directory) {
+    const std::string path = directory + "/rustyray.s";
+    ShmStore store = ShmStore::Create({.name = "s", .directory = directory, .limit_bytes = 16 * kMegabyte}).value();
+    const ObjectId id = ObjectId::Random();
+    ShmWriter first = std::move(store.Create(id, 8)).value();
+    FillUp(directory);
+    // This process has not pinned anything yet: it has no page for that.
+    EXPECT_ERROR(std::move(first).Seal(), kResourceExhausted,
+                 "the file system of " + path + " is full: no page for the pins of this process");
+    MakeRoomAgain(directory);
+    ASSERT_TRUE(store.Put(id, Bytes("12345678")).ok());
+    ShmStore other = ShmStore::Open("s", directory).value();
+    FillUp(directory);
+    EXPECT_ERROR(other.Get(id), kResourceExhausted,
+                 "cannot pin the object " + id.Hex() +
+                     ": this process has it pinned 60000 times, or the file system of " + path + " is full");
+    EXPECT_TRUE(store.Get(id).ok());
+    MakeRoomAgain(directory);
+    EXPECT_TRUE(other.Get(id).ok());
+    // Until nothing fits: each put succeeds or says so, and no page is touched that is not there.
+    FillUp(directory);
+    int stored = 0;
+    absl::Status status;
+    for (; status.ok(); ++stored) status = other.Put(ObjectId::Random(), Bytes(std::string(1000, 'z'))).status();
+    EXPECT_THAT(Message(status), MatchesRegex("no memory for an object of 1000 bytes: the file system of .* is full, "
+                                              "before the store's limit of 16777216 bytes .[0-9]+ in use."));
+    EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
   });
 }
 
