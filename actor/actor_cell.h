@@ -12,9 +12,11 @@
 //   - What is queued when the actor ends is failed at once; so it is when the actor restarts, unless there are retries:
 //     then it waits for the next instance, behind what is retried.
 //   - A turn (a Runnable on the executor) exists while there is something to do; an idle actor costs no thread.
+// Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h); the cell
+// has the phases, the instance and the turns: its life in actor_cell.cc, calls in actor_cell_{calls,turns}.cc.
 // The cell is the executor of its calls: Schedule puts a call whose refs are ready into the mailbox.
-// Threads: all methods, any thread. Locks: mutex_ is a leaf; nothing of the user's runs, and no call is failed, under
-// it.
+// Threads: all methods, any thread. Locks: mutex_, the guard of the parts too, is a leaf; nothing of the user's runs,
+// and no call is failed, under it.
 #ifndef RUSTYRAY_ACTOR_ACTOR_CELL_H_
 #define RUSTYRAY_ACTOR_ACTOR_CELL_H_
 
@@ -30,41 +32,22 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "actor/actor_options.h"
+#include "actor/caller.h"
+#include "actor/caller_lanes.h"
+#include "actor/cell_host.h"
 #include "actor/class_info.h"
+#include "actor/mailbox.h"
 #include "core/account.h"
 #include "core/call.h"
-#include "core/clock.h"
 #include "core/error.h"
 #include "core/executor.h"
 #include "core/id.h"
 #include "core/mutex.h"
 #include "core/object_ref.h"
 #include "core/record.h"
-#include "task/task_system.h"
 #include "task/typed_call.h"
 
 namespace rustyray::actor {
-
-// What cells share; outlives them. The system implements it.
-class CellHost {
- public:
-  virtual core::Executor& executor() = 0;
-  virtual core::Clock& clock() = 0;
-  virtual task::TaskSystem& tasks() = 0;
-  // The actor takes no more calls: its name is free.
-  virtual void OnEnding(class ActorCell& cell) = 0;
-  // Its last instance is gone.
-  virtual void OnDead(class ActorCell& cell) = 0;
-
- protected:
-  ~CellHost() = default;
-};
-
-// Who calls: the actor or task whose call this thread runs, else the thread.
-using CallerId = std::uintptr_t;
-CallerId CurrentCaller();
-// The actor whose call this thread runs; null outside of actors.
-class ActorCell* CurrentCell();
 
 class ActorCell final : public core::Executor, public core::Runnable {
  public:
@@ -106,18 +89,16 @@ class ActorCell final : public core::Executor, public core::Runnable {
   // What runs failed in a way that `restart_on` wants a restart for.
   void Restart(const core::ErrorPtr& error);
 
-  // Who admits the results of its calls.
-  core::RecordOwner& call_owner() const { return owner_; }
+  core::RecordOwner& call_owner() const { return owner_; }  // admits the results of its calls
   void* object() const { return object_; }
   const ClassInfo& info() const { return info_; }
   const core::ActorId& id() const { return id_; }
-  // Counts the cells of this process, in the order in which they were made.
-  std::uint64_t number() const { return number_; }
+  std::uint64_t number() const { return number_; }  // of the cells of this process, in the order of their making
   const ActorOptions& options() const { return options_; }
   std::string Name() const;  // for people
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   int restarts() const { return restarts_.load(std::memory_order_relaxed); }
-  std::size_t queued() const { return queued_.load(std::memory_order_relaxed); }
+  std::size_t queued() const { return mailbox_.size(); }
 
   // --- core::Executor, for its calls.
   bool Schedule(core::Runnable& work) override;
@@ -139,8 +120,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
 
  private:
   enum class Phase : std::uint8_t { kCreating, kAlive, kEnding, kDead };
-  struct HeldCall;  // one that waits for its refs, or behind one that does
-  struct Held;
+  struct HeldBack;
   struct Restarts;
   struct CreationWaiter;
   // What an end fails: calls in the mailbox, each with its queue's hold, and calls held back.
@@ -150,18 +130,11 @@ class ActorCell final : public core::Executor, public core::Runnable {
   };
   ~ActorCell() override;
 
-  // How many calls one turn runs before it lets others have the thread.
-  static constexpr int kTurn = 64;
-  static core::Waiter* Idle() { return reinterpret_cast<core::Waiter*>(std::uintptr_t{1}); }
-
-  // Puts it into the inbox; whether a turn must be scheduled for it.
+  // Puts it into the mailbox; whether a turn must be scheduled for it.
   [[nodiscard]] bool Push(core::Call& call);
   void ScheduleTurn();
-  // Does what there is to do, up to kTurn calls, or until `until` is done.
+  // Does what there is to do, up to a turn's share of calls, or until `until` is done.
   void RunTurn(const core::Call* until);
-  core::Call* PopLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void TakeInboxLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool GoIdleLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunCall(core::Call& call);
   void RunCreation();
   void RestartCreation();
@@ -175,8 +148,6 @@ class ActorCell final : public core::Executor, public core::Runnable {
   // Whether nobody can call it any more, and nothing is left to do.
   bool UnusedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsRetriedLocked(const core::Call& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Puts what is retried back into the mailbox, before all else.
-  void RequeueLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeAllLocked(Doomed& doomed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailAll(Doomed& doomed, const core::ErrorPtr& why);
   enum class From : std::uint8_t { kAnyPhase, kAlive };
@@ -186,12 +157,12 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::ObjectRef Failed(task::CallPtr call, const core::ErrorPtr& why);
   core::ObjectRef SubmitInRoom(task::CallPtr call);
   absl::Status TakeRoom();
-  // Gives up room that a call took and did not use. The second form says whether a turn must be scheduled.
-  void GiveRoom();
-  [[nodiscard]] bool GiveRoomOnly();
-  void HoldBack(core::Call& call, CallerId caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The call whose end makes room; none when somebody is about to put one there, or to take one away.
+  core::RecordHold MakesRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Gives up room that a call took and did not use; whether a turn must be scheduled.
+  [[nodiscard]] bool GiveRoom();
   void ReleaseLane(CallerId caller);
-  void OnHeldSealed(HeldCall& held);
+  void OnHeldSealed(HeldBack& held);
 
   CellHost& host_;  // not touched once the cell is dead: handles may outlive it
   core::RecordOwner& owner_;
@@ -201,15 +172,13 @@ class ActorCell final : public core::Executor, public core::Runnable {
   const std::uint64_t number_;
   std::atomic<std::uint32_t> refs_{1};
   std::atomic<std::uint32_t> handles_{1};
-  std::atomic<std::size_t> queued_{0};
-  // Calls pushed, newest first; null: none, and a turn exists; Idle(): none, and no turn exists.
-  std::atomic<core::Waiter*> inbox_{nullptr};
-  std::atomic<std::uint32_t> held_calls_{0};
+  Mailbox mailbox_;
+  CallerLanes lanes_;
   std::atomic<bool> dead_{false};
   std::atomic<bool> killed_{false};  // what runs is asked to end
-  std::atomic<int> restarts_{0};
-  void* object_ = nullptr;    // written while no call is inside
-  core::AccountPtr account_;  // likewise, until the actor is dead
+  std::atomic<int> restarts_{0};     // as restart_state_ has it, for who has no lock
+  void* object_ = nullptr;           // written while no call is inside
+  core::AccountPtr account_;         // likewise, until the actor is dead
 
   mutable core::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreating;
@@ -219,13 +188,11 @@ class ActorCell final : public core::Executor, public core::Runnable {
   bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;         // a restart's, to be submitted by a turn
   bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;       // its refs are, or it failed
   bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;      // the cell has its queue's hold
-  core::Waiter* front_ ABSL_GUARDED_BY(mutex_) = nullptr;     // calls taken from the inbox, oldest first
   std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);  // each with its queue's hold
   core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
   core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<Held> held_ ABSL_GUARDED_BY(mutex_);  // made when the first call is held back
-  std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(mutex_);
-  std::function<task::CallPtr()> again_;  // changed under mutex_; called by who is busy
+  std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(mutex_);  // made when one is asked for
+  std::function<task::CallPtr()> again_;                             // changed under mutex_; called by who is busy
 };
 
 }  // namespace rustyray::actor

@@ -2,15 +2,11 @@
 #ifndef RUSTYRAY_ACTOR_ACTOR_OPTIONS_H_
 #define RUSTYRAY_ACTOR_ACTOR_OPTIONS_H_
 
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <limits>
 #include <string>
 
-#include "core/clock.h"
-#include "core/error.h"
+#include "actor/restart_policy.h"
 
 namespace rustyray::actor {
 
@@ -22,19 +18,6 @@ enum class MailboxFull {
 inline constexpr std::size_t kUnboundedMailbox = std::numeric_limits<std::size_t>::max();
 
 inline constexpr std::size_t kNoQuota = std::numeric_limits<std::size_t>::max();
-
-struct RestartPolicy {
-  // How often the factory may run again; -1: without end.
-  int max_restarts = 0;
-  // And at most so often within `window`; 0: no such limit.
-  int max_in_window = 0;
-  core::Duration window = std::chrono::minutes(1);
-  // Before a restart: `backoff`, doubled each time up to `max_backoff`.
-  core::Duration backoff = core::Duration::zero();
-  core::Duration max_backoff = std::chrono::seconds(30);
-  // Whether a method's error is a reason to restart. Null: no error is; only Kill restarts.
-  std::function<bool(const core::Error&)> restart_on = {};
-};
 
 struct ActorOptions {
   // Found under it by GetByName; empty: not at all. Unique in its namespace.
