@@ -193,7 +193,7 @@ class ActorCreator {
     options_.quota_bytes = bytes;
     return *this;
   }
-  // Restarts in a window, backoff and the errors that restart: see actor/actor_options.h.
+  // Restarts in a window, backoff and the errors that restart: see actor/restart_policy.h.
   ActorCreator& SetRestartPolicy(rustyray::actor::RestartPolicy policy) {
     options_.restart = std::move(policy);
     return *this;
