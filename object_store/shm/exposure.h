@@ -1,4 +1,4 @@
-// Exposure: under the address sanitizer, lets this process touch only those bytes of the arena that it has a writer or
+// Exposure: under the address sanitizer, lets this process touch only those blocks of the arena that it has a writer or
 // a pin of; else it is nothing. The sanitizer cannot see inside a mapping by itself. Internal to //object_store/shm.
 //
 // Threads: all methods, any thread.

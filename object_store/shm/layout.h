@@ -111,6 +111,8 @@ struct EntryFields {
   std::uint8_t lifetime = 0;
   std::uint16_t name_size = 0;
   std::uint32_t creator_generation = 0;
+
+  Block block() const { return {unit, units}; }
 };
 
 inline constexpr std::size_t kInlineName = 32;  // bytes; a longer name lies in the block, behind the payload

@@ -147,14 +147,12 @@ Step Segment::Find(const core::ObjectId& id, std::uint64_t hash, Found& found) {
 
 // --- Fields.
 
-void Segment::Expose(const EntryFields& fields) {
-  exposure_.Expose(arena_ + std::size_t{fields.unit} * kUnit,
-                   fields.size + (fields.name_size > kInlineName ? fields.name_size : 0));
+void Segment::Expose(Block block) const {
+  exposure_.Expose(arena_ + std::size_t{block.unit} * kUnit, std::size_t{block.units} * kUnit);
 }
 
-void Segment::Conceal(const EntryFields& fields) {
-  exposure_.Conceal(arena_ + std::size_t{fields.unit} * kUnit,
-                    fields.size + (fields.name_size > kInlineName ? fields.name_size : 0));
+void Segment::Conceal(Block block) const {
+  exposure_.Conceal(arena_ + std::size_t{block.unit} * kUnit, std::size_t{block.units} * kUnit);
 }
 
 std::uint64_t Segment::FieldsChecksum(std::uint32_t number, const std::array<std::uint64_t, 7>& fixed) const {
@@ -183,9 +181,9 @@ void Segment::WriteFields(std::uint32_t number, const Wanted& wanted, Block bloc
   } else {
     name[0] = Checksum(wanted.type_name, key_);
     char* const behind = arena_ + std::size_t{block.unit} * kUnit + wanted.size;
-    exposure_.Expose(behind, wanted.type_name.size());
+    Expose(block);
     std::memcpy(behind, wanted.type_name.data(), wanted.type_name.size());
-    exposure_.Conceal(behind, wanted.type_name.size());
+    Conceal(block);
   }
   for (std::size_t i = 0; i < name.size(); ++i) to.name[i].store(name[i], std::memory_order_relaxed);
   for (std::size_t i = 0; i < fixed.size(); ++i) to.fixed[i].store(fixed[i], std::memory_order_relaxed);
@@ -230,9 +228,9 @@ std::string Segment::TypeNameOf(std::uint32_t number) const {
   if (!fields.has_value()) return std::string(kDamaged);
   if (fields->name_size <= kInlineName) return {reinterpret_cast<const char*>(name.data()), fields->name_size};
   const char* const behind = arena_ + std::size_t{fields->unit} * kUnit + fields->size;
-  exposure_.Expose(behind, fields->name_size);
+  Expose(fields->block());
   std::string read(behind, fields->name_size);
-  exposure_.Conceal(behind, fields->name_size);
+  Conceal(fields->block());
   return Checksum(read, key_) == name[0] ? read : std::string(kDamaged);
 }
 
@@ -382,7 +380,7 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
                      absl::StrCat("there is an object with the id ", wanted.id.Hex()));
     }
     if (made.entry != kNoEntry) {
-      Expose(made.fields);
+      Expose(made.fields.block());
       if (wanted.lifetime == Lifetime::kOwned) has_owned_.store(true, std::memory_order_relaxed);
       return made;
     }
@@ -442,7 +440,7 @@ absl::Status Segment::Seal(Object& object, bool with_checksum) {
 }
 
 absl::Status Segment::Abort(const Object& object) {
-  Conceal(object.fields);
+  Conceal(object.fields.block());
   const std::uint64_t hash = HashOf(object.id);
   Shard& its = shard(ShardOf(hash));
   return Run([&] {
@@ -500,7 +498,7 @@ absl::StatusOr<Segment::Object> Segment::Get(const core::ObjectId& id) {
                   .state = EntryState::kSealed};
     if (as_found && fields.has_value() && IdOf(fields->id_high, fields->id_low) == id) {
       object.fields = *fields;
-      Expose(object.fields);
+      Expose(object.fields.block());
       Touch(object);
       return object;
     }
@@ -669,7 +667,7 @@ int Segment::PinnedBy(std::uint32_t number) const {
 void Segment::Unpin(std::uint32_t number) {
   if (file_->forked()) return;
   const std::optional<EntryFields> fields = kAddressSanitized ? ReadFields(number) : std::nullopt;
-  if (fields.has_value()) Conceal(*fields);
+  if (fields.has_value()) Conceal(fields->block());
   Drop(number);
 }
 

@@ -153,9 +153,9 @@ class Segment {
   absl::Status Recover(bool inherited, std::uint32_t epoch_seen);
   void Rebuild(bool inherited);
 
-  // The bytes of an object that its writer and its readers may touch.
-  void Expose(const EntryFields& fields);
-  void Conceal(const EntryFields& fields);
+  // The block of an object, which its writer and its readers may touch.
+  void Expose(Block block) const;
+  void Conceal(Block block) const;
   std::uint64_t HashOf(const core::ObjectId& id) const;
   std::uint32_t ShardOf(std::uint64_t hash) const { return static_cast<std::uint32_t>(hash) & (geometry_.shards - 1); }
   std::atomic<std::uint32_t>& BucketOf(std::uint64_t hash) const;
