@@ -38,6 +38,8 @@ class Placement {
 
   // An object of others, as a record that nobody has yet, encoded and with its place set; null if there is none.
   virtual absl::StatusOr<core::Record*> FindElsewhere(const core::ObjectId&) { return nullptr; }
+  // Whether FindElsewhere made it: the index is not for it.
+  virtual bool IsElsewhere(const core::Record&) { return false; }
   virtual bool ContainsElsewhere(const core::ObjectId&) { return false; }
   // NotFound if others have no such object.
   virtual absl::Status DeleteElsewhere(const core::ObjectId&) { return absl::NotFoundError(""); }

@@ -369,6 +369,9 @@ void StoreCore::OnDecodeDropped(core::Record& record, std::size_t bytes) {
 // --- Finding.
 
 core::ObjectId StoreCore::Index(core::Record& record) {
+  if (placement_ != nullptr && record.has_value() && !record.value().native && placement_->IsElsewhere(record)) {
+    return record.IdOrNil();
+  }
   if (record.is_cache()) return record.IdOrNil();  // it has been given out already, and is gone from the index for good
   core::MutexLock lock(naming_mutex_);
   core::ObjectId id = record.IdOrNil();

@@ -10,6 +10,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/mutex.h"
@@ -20,15 +21,20 @@ inline constexpr bool kAddressSanitized = true;
 
 class Exposure {
  public:
-  Exposure(const char* arena, std::size_t size) : arena_(arena), size_(size) {
-    __asan_poison_memory_region(arena_, size_);
+  explicit Exposure(const char* arena) : arena_(arena) {}
+  ~Exposure() { __asan_unpoison_memory_region(arena_, hidden_to_); }
+  // Memory that nobody has yet.
+  void Hide(const char* at, std::size_t size) {
+    core::MutexLock lock(mutex_);
+    hidden_to_ = std::max(hidden_to_, static_cast<std::size_t>(at - arena_) + size);
+    __asan_poison_memory_region(at, size);
   }
-  ~Exposure() { __asan_unpoison_memory_region(arena_, size_); }
-  // Each counts; the last Conceal of a place ends it. What lies behind an object, its long name, is touched for a
-  // moment only, within what may be exposed already.
+  // Whole blocks. Each counts; the last Conceal of a block ends it.
   void Expose(const char* at, std::size_t size) {
     core::MutexLock lock(mutex_);
-    if (counts_[at]++ == 0) __asan_unpoison_memory_region(at, size);
+    hidden_to_ = std::max(hidden_to_, static_cast<std::size_t>(at - arena_) + size);
+    ++counts_[at];
+    __asan_unpoison_memory_region(at, size);
   }
   void Conceal(const char* at, std::size_t size) {
     core::MutexLock lock(mutex_);
@@ -39,8 +45,8 @@ class Exposure {
 
  private:
   const char* const arena_;
-  const std::size_t size_;
   core::Mutex mutex_;
+  std::size_t hidden_to_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<const char*, int> counts_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -54,7 +60,8 @@ inline constexpr bool kAddressSanitized = false;
 
 class Exposure {
  public:
-  Exposure(const char*, std::size_t) {}
+  explicit Exposure(const char*) {}
+  void Hide(const char*, std::size_t) {}
   void Expose(const char*, std::size_t) {}
   void Conceal(const char*, std::size_t) {}
 };

@@ -135,12 +135,13 @@ class Segment {
   // Where the heap gets its pages.
   class HeapPages final : public BlockHeap::Pages {
    public:
-    explicit HeapPages(SegmentFile& file) : file_(file) {}
+    HeapPages(SegmentFile& file, Exposure& exposure) : file_(file), exposure_(exposure) {}
     bool ReserveTags(std::uint32_t from, std::uint32_t to) override;
     bool ReserveUnits(std::uint32_t from, std::uint32_t to) override;
 
    private:
     SegmentFile& file_;
+    Exposure& exposure_;
   };
 
   explicit Segment(std::unique_ptr<SegmentFile> file);

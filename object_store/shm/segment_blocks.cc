@@ -28,7 +28,11 @@ bool Segment::HeapPages::ReserveTags(std::uint32_t from, std::uint32_t to) {
 }
 
 bool Segment::HeapPages::ReserveUnits(std::uint32_t from, std::uint32_t to) {
-  return file_.Allocate(file_.geometry().arena_at + std::uint64_t{from} * kUnit, std::uint64_t{to - from} * kUnit);
+  const std::uint64_t at = file_.geometry().arena_at + std::uint64_t{from} * kUnit;
+  const std::uint64_t size = std::uint64_t{to - from} * kUnit;
+  if (!file_.Allocate(at, size)) return false;
+  exposure_.Hide(file_.base() + at, size);
+  return true;
 }
 
 BlockHeap Segment::Heap() {
@@ -182,8 +186,8 @@ bool Segment::EvictOne() {
   core::MutexLock lock(victims_mutex_);
   for (int looks = 0;;) {
     if (victims_.empty()) {
-      if (++looks > kMostLooks) return true;  // others made room meanwhile
-      const absl::Status looked = Run([&] {
+      if (++looks > kMostLooks) return true;                                  // others made room meanwhile
+      const absl::Status looked = Run([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {  // the lock is held, out there
         FindVictims();
         return Step::kDone;
       });

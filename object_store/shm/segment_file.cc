@@ -303,12 +303,7 @@ absl::Status SegmentFile::TakeSlot() {
   for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
     if (!TryLock(fd_, kSlotLocks + slot)) continue;
     slot_ = slot;
-    static const int registered =
-        pthread_atfork([] { TheRegistry().mutex.Lock(); }, [] { TheRegistry().mutex.Unlock(); },
-                       [] {
-                         CloseAllInChild();
-                         TheRegistry().mutex.Unlock();
-                       });
+    static const int registered = pthread_atfork(&LockAll, &UnlockAll, &CloseAllInChild);
     (void)registered;
     core::MutexLock lock(TheRegistry().mutex);
     TheRegistry().all.push_back(this);
@@ -318,12 +313,17 @@ absl::Status SegmentFile::TakeSlot() {
                                                                     kSlots, " processes, as many as it can have"));
 }
 
+void SegmentFile::LockAll() ABSL_NO_THREAD_SAFETY_ANALYSIS { TheRegistry().mutex.Lock(); }
+
+void SegmentFile::UnlockAll() ABSL_NO_THREAD_SAFETY_ANALYSIS { TheRegistry().mutex.Unlock(); }
+
 void SegmentFile::CloseAllInChild() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   for (SegmentFile* const file : TheRegistry().all) {
     file->forked_.store(true, std::memory_order_relaxed);
     close(file->fd_);
     file->fd_ = -1;
   }
+  TheRegistry().mutex.Unlock();
 }
 
 SegmentFile::~SegmentFile() {

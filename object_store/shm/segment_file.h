@@ -83,6 +83,9 @@ class SegmentFile {
   absl::Status TakeSlot();
   bool ReserveAround(std::uint64_t page);
   static void RemoveLeftovers(const std::string& directory, const std::string& except);
+  // Around a fork.
+  static void LockAll();
+  static void UnlockAll();
   static void CloseAllInChild();
 
   std::string path_;

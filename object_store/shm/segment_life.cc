@@ -28,9 +28,9 @@ Segment::Segment(std::unique_ptr<SegmentFile> file)
       key_(file_->key()),
       slot_(file_->slot()),
       magazine_depth_(DepthFor(geometry_)),
-      heap_pages_(*file_),
+      heap_pages_(*file_, exposure_),
       gate_(*file_),
-      exposure_(arena_, std::size_t{geometry_.arena_units} * kUnit) {}
+      exposure_(arena_) {}
 
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Make(std::unique_ptr<SegmentFile> file) {
   std::shared_ptr<Segment> segment(new Segment(std::move(file)));

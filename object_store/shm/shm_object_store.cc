@@ -142,6 +142,7 @@ class ShmPlacement final : public Placement {
     return record;
   }
 
+  bool IsElsewhere(const core::Record& record) override { return (record.place() & 1) == 0; }
   bool ContainsElsewhere(const core::ObjectId& id) override { return segment_->Contains(id); }
   absl::Status DeleteElsewhere(const core::ObjectId& id) override { return segment_->Delete(id); }
 
