@@ -24,7 +24,7 @@ class Placement {
     void* place = nullptr;  // the backend's own
   };
   virtual ~Placement() = default;
-  // `record` has its id, if it was given one. `cache`: whether it will be a cache object.
+  // `record` has its id. `cache`: whether it will be a cache object.
   virtual absl::StatusOr<Prepared> Prepare(core::Record& record, bool cache) = 0;
   virtual absl::Status Place(core::Record& record, Prepared prepared) = 0;
   virtual void Commit(core::Record& record, Prepared prepared) = 0;

@@ -107,14 +107,14 @@ absl::StatusOr<Placement::Prepared> StoreCore::Prepare(core::Record& record, boo
   return prepared;
 }
 
-absl::Status StoreCore::Place(core::Record& record, Placement::Prepared prepared) {
+absl::Status StoreCore::Place(core::Record& record, Placement::Prepared prepared, bool cache) {
   if (placement_ == nullptr) return absl::OkStatus();
   absl::Status status;
   do {
     status = placement_->Place(record, prepared);
   } while (core::KindOf(status) == core::ErrorKind::kStoreFull &&
            Evict({.lack = Ledger::Lack::kRoom, .missing = prepared.bytes}, {.bytes = prepared.bytes}, order_.landed(),
-                 false));
+                 cache));
   if (!status.ok()) rejected_.fetch_add(1, std::memory_order_relaxed);
   return status;
 }
@@ -169,7 +169,7 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
   std::size_t ready = 0;
   Ledger::Charge charge{.account = account};
   for (; ready < records.size() && status.ok(); ++ready) {
-    if (cache || options.id.has_value()) {
+    if (cache || options.id.has_value() || placement_ != nullptr) {
       records[ready]->set_id(options.id.has_value() ? *options.id : core::ObjectId::Random());
     }
     absl::StatusOr<Placement::Prepared> next = Prepare(*records[ready], cache);
@@ -185,7 +185,7 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
   if (status.ok()) {
     status = Acquire(charge, {.wait_until = WaitUntil(options), .values = records.size(), .caches = cache});
     for (std::size_t i = 0; status.ok() && i < ready; ++i) {
-      status = Place(*records[i], prepared[i]);
+      status = Place(*records[i], prepared[i], cache);
       if (!status.ok()) ledger_.Give(charge);
     }
   }
@@ -228,12 +228,17 @@ void StoreCore::MakeFindable(core::Record& record) {
 core::ErrorPtr StoreCore::Admit(core::Record& record) {
   if (closed()) return core::ErrorFromStatus(WasClosed(), "");
   if (placement_ == nullptr && TakeInPlace(record, static_cast<StoreAccount*>(record.charge()), false)) return nullptr;
+  if (placement_ != nullptr) {
+    // The name that others will find it by; whoever asks for it meanwhile gets the same.
+    core::MutexLock lock(naming_mutex_);
+    if (record.IdOrNil().IsNil()) record.set_id(core::ObjectId::Random());
+  }
   absl::StatusOr<Placement::Prepared> prepared = Prepare(record, false);
   if (!prepared.ok()) return core::ErrorFromStatus(prepared.status(), "");
   const Ledger::Charge charge{prepared->bytes, static_cast<StoreAccount*>(record.charge())};
   absl::Status status = Acquire(charge, {});
   if (status.ok()) {
-    status = Place(record, *prepared);
+    status = Place(record, *prepared, false);
     if (!status.ok()) ledger_.Give(charge);
   }
   if (!status.ok()) {

@@ -98,7 +98,7 @@ class StoreCore final : public core::RecordOwner {
   absl::StatusOr<core::ObjectRef> FindElsewhere(const core::ObjectId& id);
   absl::StatusOr<Placement::Prepared> Prepare(core::Record& record, bool cache);
   // Places what was admitted; where others took the room, evicts for it.
-  absl::Status Place(core::Record& record, Placement::Prepared prepared);
+  absl::Status Place(core::Record& record, Placement::Prepared prepared, bool cache);
   void Commit(core::Record& record, Placement::Prepared prepared);
   // Prepare, Acquire and Commit in one, for a value that stays in its record and for which there is room at once.
   bool TakeInPlace(core::Record& record, StoreAccount* account, bool in_turn);

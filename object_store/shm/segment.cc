@@ -386,7 +386,7 @@ absl::StatusOr<Segment::Object> Segment::Create(const Wanted& wanted) {
     }
     // Nothing in the store has that page to give.
     if (no_bucket) return NoRoom(wanted, BlockHeap::Result::kNoPages);
-    absl::StatusOr<bool> room = MakeRoom(units, lacks_block, round);
+    absl::StatusOr<bool> room = MakeRoom(units, lacks_block, result == BlockHeap::Result::kNoPages, round);
     if (!room.ok()) return room.status();
     if (!*room) {
       if (no_entries) {

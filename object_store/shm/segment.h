@@ -195,7 +195,7 @@ class Segment {
   void GiveBlock(Block block, bool to_heap);
   Step EmptyMagazine();
   // Makes room for an entry, and for a block if that is what lacks. False: there is nothing that may go.
-  absl::StatusOr<bool> MakeRoom(std::uint32_t units, bool lacks_block, int round);
+  absl::StatusOr<bool> MakeRoom(std::uint32_t units, bool lacks_block, bool lacks_pages, int round);
   bool EvictOne();
   void FindVictims() ABSL_EXCLUSIVE_LOCKS_REQUIRED(victims_mutex_);
   absl::Status NoRoom(const Wanted& wanted, BlockHeap::Result why);

@@ -130,7 +130,7 @@ Step Segment::EmptyMagazine() {
 }
 
 // In this order: the blocks at hand here, what the dead had, cache objects, the blocks at hand elsewhere.
-absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, bool lacks_block, int round) {
+absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, bool lacks_block, bool lacks_pages, int round) {
   if (round >= kMostRounds) return false;
   if (round == 0) {
     if (absl::Status status = Run([&] { return EmptyMagazine(); }); !status.ok()) return status;
@@ -140,10 +140,21 @@ absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, bool lacks_block, in
   }
   if (EvictOne()) return true;
   if (!lacks_block) return false;
+  // What others gave back since the create looked.
+  bool there_is_now = false;
+  absl::Status looked = Run([&] {
+    if (const Step step = gate_.Lock(header_.heap_lock); step != Step::kDone) return step;
+    there_is_now = !lacks_pages && Heap().Measure().largest >= units;
+    gate_.Unlock(header_.heap_lock);
+    return Step::kDone;
+  });
+  if (!looked.ok()) return looked;
+  if (there_is_now) return true;
   const std::uint32_t epoch = header_.epoch.load(std::memory_order_acquire);
   std::uint64_t in_entries = 0;
-  for (std::uint32_t i = 0; i < geometry_.shards; ++i)
+  for (std::uint32_t i = 0; i < geometry_.shards; ++i) {
     in_entries += shard(i).used_units.load(std::memory_order_relaxed);
+  }
   const std::uint64_t taken = header_.heap.taken;
   if (taken < in_entries + units) return false;
   // Others have at least that much at hand: a heap made anew takes it from them.

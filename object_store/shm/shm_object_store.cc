@@ -83,9 +83,8 @@ class ShmPlacement final : public Placement {
   absl::Status Place(core::Record& record, Prepared prepared) override {
     auto& placing = *static_cast<Placing*>(prepared.place);
     const core::TypeInfo& type = *record.value().type;
-    const core::ObjectId given = record.IdOrNil();
     absl::StatusOr<Segment::Object> object =
-        segment_->Create({.id = given.IsNil() ? core::ObjectId::Random() : given,
+        segment_->Create({.id = record.IdOrNil(),
                           .size = placing.bytes.size(),
                           .type_name = type.name,
                           .fingerprint = type.fingerprint,
@@ -105,7 +104,6 @@ class ShmPlacement final : public Placement {
   void Commit(core::Record& record, Prepared prepared) override {
     const std::unique_ptr<Placing> placing(static_cast<Placing*>(prepared.place));
     const Segment::Object& object = *placing->object;
-    if (record.IdOrNil().IsNil()) record.set_id(object.id);
     record.set_place(PlaceOf(object.entry, true));
     record.MoveToBytes(segment_->PayloadOf(object), object.fields.size, std::move(placing->refs));
   }
