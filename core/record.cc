@@ -122,11 +122,13 @@ void Record::DropCacheHandle() {
 
 void Record::DropOnlyHandle() {
   const std::uint32_t seen = state(std::memory_order_acquire);
-  const bool plain = (seen & (kValue | kError)) && !(seen & (kIndexed | kCache | kViewed));
+  // Looked at again: until it went from the index, somebody may have found it there.
+  const bool plain = (seen & (kValue | kError)) && !(seen & (kIndexed | kCache | kViewed)) &&
+                     counts_.load(std::memory_order_acquire) == kHandle + kHold;
   if (!plain || deferred_queue.draining) {
     if (seen & kCache) return DropCacheHandle();
-    counts_.fetch_sub(kHandle, std::memory_order_relaxed);
-    return HandlesGone();
+    if ((counts_.fetch_sub(kHandle, std::memory_order_acq_rel) & kHandles) == kHandle) HandlesGone();
+    return;
   }
   // The common end: nobody else can reach the record any more, so that nothing of it need be atomic or put off.
   deferred_queue.draining = true;
