@@ -478,11 +478,11 @@ void Record::ChangeCharge(Account* charge) {
 
 void Record::set_id(const ObjectId& id) { Extras().id = id; }
 
-void Record::set_place(std::uint64_t place) { Extras().place = place; }
+void Record::set_place(std::uint64_t place) { Extras().place.store(place, std::memory_order_relaxed); }
 
 std::uint64_t Record::place() const {
   const RecordExtras* const extras = extras_.load(std::memory_order_acquire);
-  return extras != nullptr ? extras->place : 0;
+  return extras != nullptr ? extras->place.load(std::memory_order_relaxed) : 0;
 }
 
 std::atomic<std::uint64_t>& Record::recency() { return Extras().recency; }

@@ -22,7 +22,7 @@ struct RecordExtras {
   std::vector<ObjectRef> inner;
   std::atomic<std::uint64_t> recency{0};
   Account* charge = nullptr;  // whom the bytes are charged to, if not to the owner's own account
-  std::uint64_t place = 0;
+  std::atomic<std::uint64_t> place{0};
 };
 
 }  // namespace rustyray::core

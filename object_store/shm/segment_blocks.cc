@@ -142,24 +142,27 @@ absl::StatusOr<bool> Segment::MakeRoom(std::uint32_t units, bool lacks_block, bo
   if (!lacks_block) return false;
   // What others gave back since the create looked.
   bool there_is_now = false;
-  absl::Status looked = Run([&] {
+  std::uint64_t taken = 0;
+  const auto look = [&] {
     if (const Step step = gate_.Lock(header_.heap_lock); step != Step::kDone) return step;
     there_is_now = !lacks_pages && Heap().Measure().largest >= units;
+    taken = header_.heap.taken;
     gate_.Unlock(header_.heap_lock);
     return Step::kDone;
-  });
-  if (!looked.ok()) return looked;
+  };
+  if (absl::Status looked = Run(look); !looked.ok()) return looked;
   if (there_is_now) return true;
   const std::uint32_t epoch = header_.epoch.load(std::memory_order_acquire);
   std::uint64_t in_entries = 0;
   for (std::uint32_t i = 0; i < geometry_.shards; ++i) {
     in_entries += shard(i).used_units.load(std::memory_order_relaxed);
   }
-  const std::uint64_t taken = header_.heap.taken;
   if (taken < in_entries + units) return false;
   // Others have at least that much at hand: a heap made anew takes it from them.
   if (absl::Status status = Recover(false, epoch); !status.ok()) return status;
-  return header_.heap.taken < taken;
+  const std::uint64_t before = taken;
+  if (absl::Status looked = Run(look); !looked.ok()) return looked;
+  return taken < before;
 }
 
 void Segment::FindVictims() {
