@@ -29,10 +29,8 @@ std::unique_ptr<ObjectStore> Make(const StoreOptions& options) { return MakeShmO
 INSTANTIATE_TEST_SUITE_P(Backends, ObjectStoreContract, testing::Values(Backend{"shm", &Make}), NameOfBackend);
 INSTANTIATE_TEST_SUITE_P(Backends, ObjectStoreStress, testing::Values(Backend{"shm", &Make}), NameOfBackend);
 
-// A name of its own for each test.
-std::string Name() {
-  return std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + std::to_string(getpid());
-}
+// A name of its own for each test; a pid would not do: tests that run side by side may each be the same one.
+std::string Name() { return "test-" + ObjectId::Random().Hex(); }
 
 // Runs `work` in a child process; what it returns is how it ended.
 template <class F>
