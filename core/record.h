@@ -219,7 +219,8 @@ class Record {
   // Replaces a native value by encoded bytes, kept with `inner`; destroys the native. Before publishing only.
   void MoveToBytes(const void* bytes, std::size_t size, std::vector<ObjectRef> inner);
   void set_id(const ObjectId& id);
-  // A number by which the store finds an encoded value's bytes. Set before publishing.
+  // A number by which the store finds an encoded value's bytes; 0 before. Set once, before publishing; may be asked for
+  // meanwhile, by whoever drops the last handle.
   void set_place(std::uint64_t place);
   std::uint64_t place() const;
   void SetIndexed(bool indexed) {

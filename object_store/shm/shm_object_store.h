@@ -22,7 +22,7 @@
 namespace rustyray::object_store {
 
 struct ShmPlace {
-  // Empty: a random name; see ShmObjectStoreName.
+  // Empty: a random name, for this process alone.
   std::string name = {};
   std::string directory = "/dev/shm";
   // As in ShmStoreOptions.

@@ -1,5 +1,6 @@
-// Words: how the mutable words of a shared segment are encoded, so that a word with any one bit flipped is not mistaken
-// for another valid one. Internal to //object_store/shm.
+// Words: how the mutable words of a shared segment are encoded, so that a word with a bit flipped is not mistaken for
+// another valid one: states and counts never, words with a check of 16 bits once in 65,536 flips. Internal to
+// //object_store/shm.
 //
 // All functions are pure; any thread.
 #ifndef RUSTYRAY_OBJECT_STORE_SHM_WORDS_H_
@@ -23,7 +24,7 @@ constexpr std::uint64_t Mix(std::uint64_t bits) {
 
 constexpr std::uint64_t Combine(std::uint64_t hash, std::uint64_t word) { return Mix(hash ^ Mix(word)); }
 
-// Of any number of bytes; not for the hot path of small objects only: 8 bytes a step, in four lanes.
+// Of any number of bytes, 8 at a step in four lanes. Against accidents, not against intent.
 std::uint64_t Checksum(std::string_view bytes, std::uint64_t seed);
 
 // The life of an entry. The codes differ from each other in at least 4 bits; the word has a check beside.
