@@ -36,11 +36,21 @@ absl::Status ObjectRef::Wait(Time deadline) const {
   return absl::OkStatus();
 }
 
+namespace {
+
+// Whether two names that are unique are of one type. The compiler spells a type now with its default arguments and now
+// without, as it met it first in the file that it compiles.
+bool IsSpelled(std::string_view name, std::string_view too) {
+  return name == too || (!IsLocalTypeName(too) && ReadableTypeName(name) == ReadableTypeName(too));
+}
+
+}  // namespace
+
 absl::Status ObjectRef::AwaitType(std::string_view raw_name, Time deadline) const {
   if (absl::Status status = Wait(deadline); !status.ok()) return status;
   const Value& value = record_->value();
   const std::string_view stored = value.type->name;
-  if (stored.data() == raw_name.data() || (stored == raw_name && !IsLocalTypeName(stored))) {
+  if (stored.data() == raw_name.data() || (!IsLocalTypeName(stored) && IsSpelled(stored, raw_name))) {
     if (value.native || value.type->codec != nullptr) return absl::OkStatus();
     return MakeStatus(
         absl::StatusCode::kInvalidArgument, ErrorKind::kTypeMismatch,

@@ -181,5 +181,15 @@ TEST(MemoryObjectStore, ReportsWhatAPutCosts) {
   RecordProperty("put_and_drop_of_int_ns", static_cast<int>(best));
 }
 
+// Which of them a file has depends on how it meets the type first.
+TEST(MemoryObjectStore, ATypeIsItselfHoweverTheCompilerSpellsIt) {
+  const auto store = MakeMemoryObjectStore();
+  const ObjectRef ref = store->Put(std::make_unique<int>(1)).value();
+  EXPECT_TRUE(ref.AwaitType("std::unique_ptr<int>").ok());
+  EXPECT_TRUE(ref.AwaitType("std::unique_ptr<int, std::default_delete<int> >").ok());
+  EXPECT_FALSE(ref.AwaitType("std::unique_ptr<int, Deleter>").ok());
+  EXPECT_FALSE(ref.AwaitType("std::unique_ptr<long>").ok());
+}
+
 }  // namespace
 }  // namespace rustyray::object_store
