@@ -69,11 +69,11 @@ void EvictionOrder::Forget(core::Record& record) {
   deleted_.erase(&record);
 }
 
-bool EvictionOrder::Pick(std::size_t bytes, const core::Account* account, std::uint64_t landed, bool putting,
+bool EvictionOrder::Pick(const Wanted& wanted, std::uint64_t landed, bool putting,
                          std::vector<core::Record*>& victims) {
   core::MutexLock lock(mutex_);
   std::size_t found = 0;
-  for (auto at = by_stamp_.begin(); at != by_stamp_.end() && found < bytes;) {
+  for (auto at = by_stamp_.begin(); at != by_stamp_.end() && found < wanted.bytes;) {
     core::Record& record = *at->second;
     if (const std::uint64_t stamp = record.recency().load(std::memory_order_relaxed); stamp != at->first) {
       at = by_stamp_.erase(at);
@@ -82,13 +82,14 @@ bool EvictionOrder::Pick(std::size_t bytes, const core::Account* account, std::u
       stamps_[&record] = stamp;
       continue;
     }
-    if ((account == nullptr || record.charge() == account) && !record.pinned_in_cache()) {
+    if ((wanted.account == nullptr || record.charge() == wanted.account) &&
+        !(wanted.only_encoded && record.value().native) && !record.pinned_in_cache()) {
       victims.push_back(&record);
       found += record.accounted();
     }
     ++at;
   }
-  if (found < bytes) {
+  if (found < wanted.bytes) {
     victims.clear();
     // What is in motion may be enough.
     if (removals_of_this_thread != 0) return false;

@@ -45,11 +45,15 @@ class EvictionOrder {
 
   // How many motions have ended; taken before a caller looks for room.
   std::uint64_t landed() const { return landed_.load(std::memory_order_acquire); }
-  // Takes out what must go to free `bytes` bytes (charged to `account`, unless it is null). True: look for room again,
-  // after having seen to `victims` and EndRemoval; if there are none, a motion ended after `landed`. False: what could
-  // go is less than `bytes`, and nothing was taken. `putting`: the caller is between BeginPut and EndPut.
-  bool Pick(std::size_t bytes, const core::Account* account, std::uint64_t landed, bool putting,
-            std::vector<core::Record*>& victims);
+  struct Wanted {
+    std::size_t bytes = 0;
+    const core::Account* account = nullptr;  // charged to it; null: to whomever
+    bool only_encoded = false;               // none of values that lie in their records
+  };
+  // Takes out what must go to free what is wanted. True: look for room again, after having seen to `victims` and
+  // EndRemoval; if there are none, a motion ended after `landed`. False: what could go is less than that, and nothing
+  // was taken. `putting`: the caller is between BeginPut and EndPut.
+  bool Pick(const Wanted& wanted, std::uint64_t landed, bool putting, std::vector<core::Record*>& victims);
   // A victim turned out to be pinned. False: it was deleted meanwhile, the hold is the caller's.
   bool PutBack(core::Record& record);
   // A victim was evicted.

@@ -3,8 +3,7 @@
 //   INSTANTIATE_TEST_SUITE_P(Memory, ObjectStoreContract, testing::Values(Backend{"memory", MakeMemoryObjectStore}),
 //                            NameOfBackend);
 //
-// They name no backend and do not depend on where values lie: the sizes of values are asked of the backend, and all
-// values have codecs.
+// They name no backend and do not depend on where values lie: the sizes of values are asked of the backend.
 #ifndef RUSTYRAY_OBJECT_STORE_OBJECT_STORE_CONTRACT_H_
 #define RUSTYRAY_OBJECT_STORE_OBJECT_STORE_CONTRACT_H_
 

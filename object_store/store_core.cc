@@ -101,27 +101,27 @@ absl::StatusOr<Placement::Prepared> StoreCore::Prepare(core::Record& record, boo
     prepared = placement_->Prepare(record, cache);
     if (!prepared.ok()) return prepared;
   } else {
-    prepared = Placement::Prepared{.bytes = record.value().type->AccountedSizeOf(record.value().data)};
+    prepared = Placement::InRecord(record);
   }
   prepared->bytes += record.accounted();
   return prepared;
 }
 
 absl::Status StoreCore::Place(core::Record& record, Placement::Prepared prepared, bool cache) {
-  if (placement_ == nullptr) return absl::OkStatus();
+  if (prepared.place == nullptr) return absl::OkStatus();
   absl::Status status;
   do {
     status = placement_->Place(record, prepared);
   } while (core::KindOf(status) == core::ErrorKind::kStoreFull &&
            Evict({.lack = Ledger::Lack::kRoom, .missing = prepared.bytes}, {.bytes = prepared.bytes}, order_.landed(),
-                 cache));
+                 {.caches = cache, .only_placed = true}));
   if (!status.ok()) rejected_.fetch_add(1, std::memory_order_relaxed);
   return status;
 }
 
 void StoreCore::Commit(core::Record& record, Placement::Prepared prepared) {
   record.set_accounted(prepared.bytes);
-  if (placement_ != nullptr) placement_->Commit(record, prepared);
+  if (prepared.place != nullptr) placement_->Commit(record, prepared);
   ledger_.CountObject(prepared.bytes, IsOpaque(record.value()));
 }
 
@@ -177,6 +177,10 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
     if (!status.ok()) break;
     prepared[ready] = *next;
     charge.bytes += next->bytes;
+    if (options.id.has_value() && placement_ != nullptr && next->place == nullptr &&
+        placement_->ContainsElsewhere(*options.id)) {
+      status = Taken(*options.id);
+    }
   }
   if (cache) order_.BeginPut();
   const absl::Cleanup end_put = [&] {
@@ -190,7 +194,9 @@ absl::Status StoreCore::Publish(std::span<core::Record* const> records, const Pu
     }
   }
   if (!status.ok()) {
-    for (std::size_t i = 0; placement_ != nullptr && i < ready; ++i) placement_->Abandon(prepared[i]);
+    for (std::size_t i = 0; i < ready; ++i) {
+      if (prepared[i].place != nullptr) placement_->Abandon(prepared[i]);
+    }
     if (options.id.has_value()) index_.Unreserve(*options.id);
     return status;
   }
@@ -242,7 +248,7 @@ core::ErrorPtr StoreCore::Admit(core::Record& record) {
     if (!status.ok()) ledger_.Give(charge);
   }
   if (!status.ok()) {
-    if (placement_ != nullptr) placement_->Abandon(*prepared);
+    if (prepared->place != nullptr) placement_->Abandon(*prepared);
     return core::ErrorFromStatus(status, "");
   }
   Commit(record, *prepared);
@@ -278,7 +284,7 @@ absl::Status StoreCore::Acquire(Ledger::Charge charge, const Asker& asker) {
     const std::uint64_t landed = order_.landed();
     shortage = ledger_.Take(charge, waits);
     if (shortage.lack == Ledger::Lack::kNothing) return absl::OkStatus();
-    if (shortage.lack == Ledger::Lack::kTurn || !Evict(shortage, charge, landed, asker.caches)) break;
+    if (shortage.lack == Ledger::Lack::kTurn || !Evict(shortage, charge, landed, {.caches = asker.caches})) break;
   }
   return waits ? WaitForRoom(charge, asker) : NoRoom(charge, shortage.lack, asker.values, false);
 }
@@ -303,7 +309,7 @@ absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, const Asker& asker) {
         const std::uint64_t landed = order_.landed();
         const Ledger::Shortage shortage = ledger_.WhatHolds(waiter);
         if (shortage.lack == Ledger::Lack::kRoom || shortage.lack == Ledger::Lack::kQuota) {
-          if (Evict(shortage, charge, landed, false)) waiter.look_again.store(true, std::memory_order_relaxed);
+          if (Evict(shortage, charge, landed, {})) waiter.look_again.store(true, std::memory_order_relaxed);
         }
         if (!late) continue;
       }
@@ -318,14 +324,17 @@ absl::Status StoreCore::WaitForRoom(Ledger::Charge charge, const Asker& asker) {
   return status.ok() ? NoRoom(charge, lack, asker.values, true) : status;
 }
 
-bool StoreCore::Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, std::uint64_t landed, bool caches) {
+bool StoreCore::Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, std::uint64_t landed, Evicting how) {
   std::vector<core::Record*> victims;
-  const core::Account* const account = shortage.lack == Ledger::Lack::kQuota ? charge.account : nullptr;
-  if (!order_.Pick(shortage.missing, account, landed, caches, victims)) return false;
+  const EvictionOrder::Wanted wanted{.bytes = shortage.missing,
+                                     .account = shortage.lack == Ledger::Lack::kQuota ? charge.account : nullptr,
+                                     .only_encoded = how.only_placed};
+  if (!order_.Pick(wanted, landed, how.caches, victims)) return false;
   for (core::Record* const victim : victims) {
     if (victim->TryEvict()) {
-      index_.Remove(*victim);
+      // What is no more in the index must not be found elsewhere.
       if (placement_ != nullptr) placement_->Hide(*victim);
+      index_.Remove(*victim);
       order_.CountEviction();
       victim->DropHold();
     } else if (!order_.PutBack(*victim)) {
@@ -420,9 +429,9 @@ void StoreCore::NoteRead(core::Record& record) {
 absl::Status StoreCore::Delete(const core::ObjectId& id) {
   order_.BeginRemoval();
   const absl::Cleanup end_removal = [&] { order_.EndRemoval(); };
+  const bool was_elsewhere = placement_ != nullptr && placement_->DeleteElsewhere(id).ok();
   const ObjectIndex::Taken taken = index_.Take(id);
-  if (placement_ != nullptr && placement_->DeleteElsewhere(id).ok() && !taken.found) return absl::OkStatus();
-  if (!taken.found) return NotThere(id);
+  if (!taken.found) return was_elsewhere ? absl::OkStatus() : NotThere(id);
   if (core::Record* const record = taken.cache_object) {
     if (order_.Remove(*record)) record->DropHold();
     record->DropHold();

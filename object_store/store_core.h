@@ -63,8 +63,8 @@ class StoreCore final : public core::RecordOwner {
   core::ErrorPtr Admit(core::Record& record) override;
   void OnValueGone(core::Record& record, std::size_t bytes) override;
   void OnLastHandle(core::Record& record) override {
-    index_.Remove(record);
     if (placement_ != nullptr) placement_->Hide(record);
+    index_.Remove(record);
   }
   core::ObjectId Index(core::Record& record) override;
   bool UnindexIfOnlyHandle(core::Record& record) override { return index_.RemoveIfOnlyHandle(record); }
@@ -89,9 +89,13 @@ class StoreCore final : public core::RecordOwner {
   // Takes room, evicting and waiting for it as need be.
   absl::Status Acquire(Ledger::Charge charge, const Asker& asker);
   absl::Status WaitForRoom(Ledger::Charge charge, const Asker& asker);
+  struct Evicting {
+    bool caches = false;       // between BeginPut and EndPut
+    bool only_placed = false;  // what lies in its record gives no room elsewhere
+  };
   // Evicts what makes up for `shortage`, seen after `landed` was taken. False: there is nothing that may go, or not
   // enough.
-  bool Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, std::uint64_t landed, bool caches);
+  bool Evict(Ledger::Shortage shortage, const Ledger::Charge& charge, std::uint64_t landed, Evicting how);
   // Checks what can never fit.
   absl::Status CheckFits(const Ledger::Charge& charge, std::size_t values);
   absl::Status NoRoom(const Ledger::Charge& charge, Ledger::Lack lack, std::size_t values, bool waited);

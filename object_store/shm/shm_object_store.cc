@@ -8,9 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "core/codec.h"
-#include "core/error.h"
 #include "core/id.h"
 #include "core/object_ref.h"
 #include "core/record.h"
@@ -62,10 +60,7 @@ class ShmPlacement final : public Placement {
 
   absl::StatusOr<Prepared> Prepare(core::Record& record, bool cache) override {
     const core::TypeInfo& type = *record.value().type;
-    if (type.codec == nullptr) {
-      return core::MakeStatus(absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid,
-                              absl::StrCat("a ", type.Readable(), " has no codec: it cannot leave the process"));
-    }
+    if (type.codec == nullptr) return InRecord(record);
     auto placing = std::make_unique<Placing>();
     placing->cache = cache;
     if (type.codec->bytes != nullptr) {

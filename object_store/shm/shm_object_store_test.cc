@@ -117,10 +117,44 @@ TEST(ShmObjectStore, RoomThatOthersFilledIsMadeByEvictingWhatIsHere) {
   EXPECT_THAT(store->Put(std::string(8000, 'c')), IsFull());
 }
 
-TEST(ShmObjectStore, RejectsAValueWithoutACodecByItsType) {
-  const auto store = MakeShmObjectStore().value();
-  EXPECT_THAT(store->Put(std::make_unique<int>(1)),
-              FailsWith(absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid, "unique_ptr"));
+TEST(ShmObjectStore, AValueWithoutACodecStaysInItsProcess) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}).value();
+  ShmStore other = ShmStore::Open(name).value();
+  const ObjectId id = ObjectId::Random();
+  const ObjectId cached = ObjectId::Random();
+  const ObjectRef ref = store->Put(std::make_unique<int>(1), {.id = id}).value();
+  store->Put(std::make_unique<int>(2), {.lifetime = Lifetime::kCache, .id = cached}).value();
+  EXPECT_GT(store->Statistics().bytes, 0);
+  EXPECT_EQ(other.Statistics()->objects, 0);
+  EXPECT_FALSE(other.Contains(id));
+  EXPECT_TRUE(absl::IsNotFound(other.Get(cached).status()));
+  EXPECT_EQ(***store->Find(cached).value().View<std::unique_ptr<int>>(), 2);
+}
+
+TEST(ShmObjectStore, AnIdTakenByAnotherProcessIsTakenAlsoForWhatHasNoCodec) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}).value();
+  ShmStore other = ShmStore::Open(name).value();
+  const ObjectId id = ObjectId::Random();
+  ASSERT_TRUE(other.Put(id, {}).ok());
+  auto value = std::make_unique<int>(1);
+  EXPECT_THAT(store->Put(std::move(value), {.id = id}),
+              FailsWith(absl::StatusCode::kAlreadyExists, core::ErrorKind::kInvalid, id.Hex()));
+  EXPECT_EQ(*value, 1);
+  EXPECT_EQ(store->Statistics().bytes, 0);
+  EXPECT_TRUE(other.Contains(id));
+}
+
+TEST(ShmObjectStore, RoomThatOthersFilledIsNotMadeByEvictingWhatIsElsewhere) {
+  const std::string name = Name();
+  const auto store = MakeShmObjectStore({.name = name}, {.limit_bytes = 8192}).value();
+  ShmStore other = ShmStore::Open(name).value();
+  const ObjectId mine = ObjectId::Random();
+  store->Put(std::make_unique<std::string>(3000, 'a'), {.lifetime = Lifetime::kCache, .id = mine}).value();
+  const ShmObject theirs = other.Put(ObjectId::Random(), std::vector<std::byte>(6000)).value();
+  EXPECT_THAT(store->Put(std::string(3000, 'b')), IsFull());
+  EXPECT_TRUE(store->Contains(mine));
 }
 
 }  // namespace

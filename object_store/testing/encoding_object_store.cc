@@ -7,9 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "core/codec.h"
-#include "core/error.h"
 #include "core/object_ref.h"
 #include "core/type_info.h"
 #include "object_store/placement.h"
@@ -28,10 +26,7 @@ class EncodingPlacement final : public Placement {
  public:
   absl::StatusOr<Prepared> Prepare(core::Record& record, bool) override {
     const core::TypeInfo& type = *record.value().type;
-    if (type.codec == nullptr) {
-      return core::MakeStatus(absl::StatusCode::kInvalidArgument, core::ErrorKind::kInvalid,
-                              absl::StrCat("a ", type.Readable(), " has no codec: it cannot leave the process"));
-    }
+    if (type.codec == nullptr) return InRecord(record);
     std::vector<core::ObjectRef> refs;
     core::EncodeSink sink{.bytes = {}, .refs = &refs};
     if (absl::Status status = type.codec->encode(record.value().data, sink); !status.ok()) return status;

@@ -1,5 +1,5 @@
-// A store for tests that keeps every value as bytes, as stores between processes do: what passes on it and on the
-// memory store does not depend on where values lie. Values without a codec are rejected.
+// A store for tests that keeps every value that has a codec as bytes, as stores between processes do: what passes on it
+// and on the memory store does not depend on where values lie.
 // Contract, threads and lifetime: object_store.h.
 #ifndef RUSTYRAY_OBJECT_STORE_TESTING_ENCODING_OBJECT_STORE_H_
 #define RUSTYRAY_OBJECT_STORE_TESTING_ENCODING_OBJECT_STORE_H_
