@@ -9,6 +9,7 @@
 #include "core/waiting.h"
 #include "gtest/gtest.h"
 #include "task/function_registry.h"
+#include "task/store_under_test.h"
 #include "task/task_system.h"
 
 namespace rustyray::task {
@@ -24,14 +25,14 @@ class TaskFixture : public testing::Test {
   ~TaskFixture() override {
     executor.RunUntilIdle();
     EXPECT_EQ(owner.values(), 0);
-    EXPECT_EQ(owner.bytes(), 0);
+    EXPECT_EQ(owner.bytes(), 0u);
     EXPECT_EQ(owner.borrows(), 0);
     EXPECT_EQ(owner.indexed(), 0u);
   }
 
   core::ManualClock clock;
   core::Waiting waiting{clock};
-  core::TestOwner owner{waiting};
+  StoreUnderTest owner{waiting};
   core::ManualExecutor executor;
   FunctionRegistry registry;
   TaskSystem tasks{executor, clock, owner, registry};

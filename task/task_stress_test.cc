@@ -24,11 +24,11 @@
 #include "core/mutex.h"
 #include "core/object_ref.h"
 #include "core/testing/seeds.h"
-#include "core/testing/test_owner.h"
 #include "core/thread_pool.h"
 #include "core/waiting.h"
 #include "gtest/gtest.h"
 #include "task/function_registry.h"
+#include "task/store_under_test.h"
 #include "task/task_system.h"
 
 namespace rustyray::task {
@@ -109,7 +109,7 @@ class Stress {
     pool_.reset();
     EXPECT_EQ(waiting_.Dump(), "");
     EXPECT_EQ(owner_.values(), 0);
-    EXPECT_EQ(owner_.bytes(), 0);
+    EXPECT_EQ(owner_.bytes(), 0u);
     EXPECT_EQ(owner_.borrows(), 0);
     EXPECT_EQ(owner_.indexed(), 0u);
   }
@@ -284,7 +284,7 @@ class Stress {
   const int steps_;
   const std::unique_ptr<core::Clock> clock_ = core::MakeRealClock();
   core::Waiting waiting_{*clock_};
-  core::TestOwner owner_{waiting_};
+  StoreUnderTest owner_{waiting_};
   FunctionRegistry registry_;
   std::shared_ptr<core::ThreadPool> pool_;
   std::unique_ptr<TaskSystem> system_;

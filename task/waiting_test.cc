@@ -16,7 +16,6 @@
 #include "core/error.h"
 #include "core/mutex.h"
 #include "core/object_ref.h"
-#include "core/testing/allocation_count.h"
 #include "core/testing/seeds.h"
 #include "core/testing/small_stack.h"
 #include "core/testing/test_owner.h"
@@ -25,6 +24,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "task/function_registry.h"
+#include "task/store_under_test.h"
 #include "task/task_fixture.h"
 #include "task/task_system.h"
 
@@ -111,48 +111,6 @@ TEST_F(HelpingTest, WaitForAllRunsTheNewestFirst) {
   EXPECT_EQ(order, (std::vector<int>{3, 2, 1, 0}));
 }
 
-TEST_F(HelpingTest, ATaskIsOneAllocationWithItsResultAndItsGetsCopyOfASmallValueNone) {
-  const auto add = +[](int a, int b) { return a + b; };
-  const auto once = [&] { return *tasks.Run(kF, add, 1, 2).Get<int>(); };
-  once();  // the queue's own block
-  const std::uint64_t before = core::AllocationsOfThisThread();
-  EXPECT_EQ(once(), 3);
-  if (core::AllocationsAreCounted()) {
-    EXPECT_EQ(core::AllocationsOfThisThread() - before, 1u);
-  }
-}
-
-// An executor with no queue at all: what is scheduled waits for somebody who helps.
-class NoThreads final : public core::Executor {
- public:
-  bool Schedule(core::Runnable& work) override {
-    newest_ = &work;
-    return true;
-  }
-  bool Unschedule(core::Runnable& work) override {
-    if (newest_ != &work) return false;
-    newest_ = nullptr;
-    return true;
-  }
-  bool TryEnter() override { return true; }
-  void Leave() override {}
-  absl::Status BeginBlocking() override { return absl::OkStatus(); }
-  void EndBlocking() override {}
-  bool stopping() const override { return false; }
-
- private:
-  core::Runnable* newest_ = nullptr;
-};
-
-TEST_F(HelpingTest, SubmitAndWaitOfACallThatNobodyElseTakesLocksNothing) {
-  NoThreads none;
-  TaskSystem system(none, clock, owner, registry);
-  const auto add = +[](int a, int b) { return a + b; };
-  const std::uint64_t before = core::locks_taken_by_this_thread;
-  EXPECT_EQ(*system.Run(kF, add, 1, 2).Get<int>(), 3);
-  EXPECT_EQ(core::locks_taken_by_this_thread, before);
-}
-
 // --- Deep chains, on a stack too small for recursion.
 
 constexpr std::size_t kSmallStack = core::Waiting::kStackReserve + 128 * 1024;
@@ -230,7 +188,7 @@ class PoolTest : public testing::Test {
   ~PoolTest() override {
     pool.reset();
     EXPECT_EQ(owner.values(), 0);
-    EXPECT_EQ(owner.bytes(), 0);
+    EXPECT_EQ(owner.bytes(), 0u);
   }
   void UsePool(int places, int max_threads = 1024) {
     pool = core::MakeThreadPool({.places = places, .max_threads = max_threads, .tick = milliseconds(5)}, *clock);
@@ -239,7 +197,7 @@ class PoolTest : public testing::Test {
 
   const std::unique_ptr<core::Clock> clock = core::MakeRealClock();
   core::Waiting waiting{*clock};
-  core::TestOwner owner{waiting};
+  StoreUnderTest owner{waiting};
   FunctionRegistry registry;
   std::shared_ptr<core::ThreadPool> pool;
   std::unique_ptr<TaskSystem> system;
