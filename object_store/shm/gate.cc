@@ -79,7 +79,7 @@ Step Gate::EnterLater() {
 }
 
 Step Gate::WaitUntilOpen() {
-  const core::Time patience = Now() + kPatience;
+  const core::Time patience = Now() + file_.patience();
   for (std::uint64_t word; (word = header_.gate.load(std::memory_order_acquire)) != 0;) {
     const std::optional<GateWord> holder = GateWord::Unpack(word);
     if (!holder.has_value() || !Lives(holder->slot)) return Step::kRecover;
@@ -110,7 +110,7 @@ Step Gate::LockLater(LockWord& lock) {
     }
     Pause();
   }
-  const core::Time patience = Now() + kPatience;
+  const core::Time patience = Now() + file_.patience();
   for (;;) {
     // Who has slept takes it with the mark of waiters: others may still sleep.
     std::uint32_t word = 0;
@@ -162,7 +162,7 @@ Step Gate::Close(bool inherited, bool& taken_over) {
       // An operation takes a microsecond: whoever has not left it after some looks may be dead.
       if (looks >= 100) {
         if (!Lives(slot)) break;
-        if (waited >= kPatience / 2) {
+        if (waited >= file_.patience() / 2) {
           stuck_on_.store(slot, std::memory_order_relaxed);
           Open();
           return Step::kStuck;

@@ -6,16 +6,14 @@
 // Invariants: nobody is active while the gate is closed and the recovery has begun. A lock is held inside an operation
 // only. Whoever meets a closed gate while it waits for a lock gives the operation up.
 // Bounds: a lock whose holder died, and a gate whose closer died, are noticed within about 10 ms; waits for what lives
-// but does not go on (a stopped process) end after 4 s with Unavailable.
+// but does not go on (a stopped process) end after the file's patience (4 s) with kStuck.
 // Threads: all methods, any thread.
 #ifndef RUSTYRAY_OBJECT_STORE_SHM_GATE_H_
 #define RUSTYRAY_OBJECT_STORE_SHM_GATE_H_
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 
-#include "absl/status/status.h"
 #include "core/clock.h"
 #include "object_store/shm/layout.h"
 #include "object_store/shm/segment_file.h"
@@ -66,7 +64,6 @@ class Gate {
   // Whether the process that has the slot, or had it last, lives.
   bool Lives(std::uint32_t slot) const { return file_.SlotIsHeld(slot); }
 
-  static constexpr auto kPatience = std::chrono::seconds(4);
   // The slot of the process that the last kStuck of this gate was about.
   std::uint32_t stuck_on() const { return stuck_on_.load(std::memory_order_relaxed); }
 

@@ -65,7 +65,7 @@ absl::Status Segment::Run(absl::FunctionRef<Step()> operation) {
     if (step == Step::kDone) [[likely]]
       return absl::OkStatus();
     const core::Time now = std::chrono::steady_clock::now();
-    if (patience == core::kNever) patience = now + Gate::kPatience;
+    if (patience == core::kNever) patience = now + file_->patience();
     if (step == Step::kStuck || now >= patience) return Stuck();
     if (step == Step::kAgain) continue;
     ++recoveries;
@@ -81,8 +81,8 @@ absl::Status Segment::Stuck() const {
   return Failure(absl::StatusCode::kUnavailable,
                  absl::StrCat("the shared-memory store ", file_->path(), " cannot be used: process ",
                               header_.slots[slot % kSlots].pid.load(std::memory_order_relaxed),
-                              " is in the middle of an operation on it and has not gone on for ",
-                              Gate::kPatience.count(), " s (is it stopped?)"));
+                              " is in the middle of an operation on it and has not gone on for ", file_->PatienceText(),
+                              " (is it stopped?)"));
 }
 
 // --- Finding.

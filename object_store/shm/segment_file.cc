@@ -34,7 +34,6 @@ constexpr std::string_view kPrefix = "rustyray.";
 // Bytes of the file that locks name: nothing is ever stored there.
 constexpr off_t kSlotLocks = off_t{1} << 60;
 constexpr off_t kAttachLock = kSlotLocks - 1;
-constexpr auto kAttachPatience = std::chrono::seconds(4);
 
 // What the system said, for `what` that failed.
 absl::Status SystemError(int error, std::string_view what) {
@@ -71,25 +70,6 @@ void Unlock(int fd, off_t byte) {
 bool OthersHold(int fd, off_t begin, off_t length) {
   struct flock range = Range(F_WRLCK, begin, length);
   return fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
-}
-
-// The lock of those who attach, detach or clean up. Held for microseconds; whoever holds it may be stopped, so patience
-// ends.
-absl::Status LockAttach(int fd, const std::string& path) {
-  const auto until = std::chrono::steady_clock::now() + kAttachPatience;
-  while (!TryLock(fd, kAttachLock)) {
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
-      return SystemError(errno, absl::StrCat("cannot lock the shared-memory store ", path));
-    }
-    if (std::chrono::steady_clock::now() >= until) {
-      return Failure(
-          absl::StatusCode::kUnavailable,
-          absl::StrCat("the shared-memory store ", path, " is being attached by a process that has not gone on for ",
-                       kAttachPatience.count(), " s"));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return absl::OkStatus();
 }
 
 bool SameFile(int fd, const std::string& path) {
@@ -152,28 +132,46 @@ absl::StatusOr<std::string> SegmentPath(std::string_view directory, std::string_
   return absl::StrCat(std::string(directory), "/", std::string(kPrefix), std::string(name));
 }
 
+std::string SegmentFile::PatienceText() const {
+  return absl::StrCat(std::chrono::duration<double>(patience_).count(), " s");
+}
+
+absl::Status SegmentFile::LockAttach() const {
+  const auto until = std::chrono::steady_clock::now() + patience_;
+  while (!TryLock(fd_, kAttachLock)) {
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
+      return SystemError(errno, absl::StrCat("cannot lock the shared-memory store ", path_));
+    }
+    if (std::chrono::steady_clock::now() >= until) {
+      return Failure(
+          absl::StatusCode::kUnavailable,
+          absl::StrCat("the shared-memory store ", path_, " is being attached by a process that has not gone on for ",
+                       PatienceText(), " (is it stopped?)"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SegmentFile::Found> SegmentFile::Attach(const Request& request) {
   RemoveLeftovers(DirectoryOf(request.path), request.path);
   // Each time round somebody else made or removed it meanwhile.
   constexpr int kMostRounds = 100;
   for (int round = 0; round < kMostRounds; ++round) {
-    std::unique_ptr<SegmentFile> file(new SegmentFile);
-    file->path_ = request.path;
+    std::unique_ptr<SegmentFile> file(new SegmentFile(request));
     if (request.mode != Mode::kCreate) {
       absl::Status status = file->OpenThere(request);
       if (status.ok()) return Found{std::move(file), false};
       if (absl::IsAborted(status)) continue;
       if (!absl::IsNotFound(status) || request.mode == Mode::kOpen) return status;
-      file.reset(new SegmentFile);
-      file->path_ = request.path;
+      file.reset(new SegmentFile(request));
     }
     absl::Status status = file->Make(request);
     if (status.ok()) return Found{std::move(file), true};
     if (!absl::IsAlreadyExists(status)) return status;
     if (request.mode == Mode::kCreate) {
       // What nobody uses is a leftover: opening it removes it.
-      SegmentFile probe;
-      probe.path_ = request.path;
+      SegmentFile probe(request);
       const absl::Status there = probe.OpenThere(request);
       if (there.ok() || !(absl::IsNotFound(there) || absl::IsAborted(there))) return status;
     }
@@ -253,7 +251,7 @@ absl::Status SegmentFile::OpenThere(const Request& request) {
         absl::StrFormat("the shared-memory store %s has mode %04o, expected 0600: others may have written it", path_,
                         found.st_mode & 07777));
   }
-  if (absl::Status status = LockAttach(fd_, path_); !status.ok()) return status;
+  if (absl::Status status = LockAttach(); !status.ok()) return status;
   const absl::Cleanup unlock = [this] { Unlock(fd_, kAttachLock); };
   if (!SameFile(fd_, path_)) return absl::AbortedError("it was removed meanwhile");
   absl::StatusOr<SegmentHeader::Fixed> fixed = ReadHeader(fd_, path_);
@@ -333,7 +331,7 @@ SegmentFile::~SegmentFile() {
   }
   if (base_ != nullptr) munmap(base_, geometry_.segment_bytes);
   if (fd_ < 0) return;
-  if (slot_ < kSlots && !keep_ && LockAttach(fd_, path_).ok()) {
+  if (slot_ < kSlots && !keep_ && LockAttach().ok()) {
     if (!OthersHold(fd_, kSlotLocks, kSlots) && SameFile(fd_, path_)) unlink(path_.c_str());
   }
   close(fd_);

@@ -11,6 +11,7 @@
 #define RUSTYRAY_OBJECT_STORE_SHM_SEGMENT_FILE_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/clock.h"
 #include "object_store/shm/layout.h"
 
 namespace rustyray::object_store::shm {
@@ -30,6 +32,7 @@ absl::StatusOr<std::string> SegmentPath(std::string_view directory, std::string_
 
 class SegmentFile {
  public:
+  static constexpr core::Duration kPatience = std::chrono::seconds(4);
   struct Found {
     std::unique_ptr<SegmentFile> file;
     bool created = false;
@@ -40,6 +43,8 @@ class SegmentFile {
     Mode mode = Mode::kOpenOrCreate;
     Geometry geometry = {};  // of a segment to be made
     bool keep = false;
+    // How long to wait for a process that lives but does not go on. Another one in tests only.
+    core::Duration patience = kPatience;
   };
   // Opens or makes it, and takes a slot. Leftovers of stores in the same directory whose processes are all gone are
   // removed. Errors: NotFound, AlreadyExists, PermissionDenied, FailedPrecondition (another layout, not a segment),
@@ -58,6 +63,9 @@ class SegmentFile {
   const Geometry& geometry() const { return geometry_; }
   std::uint64_t key() const { return key_; }
   bool keep() const { return keep_; }
+  core::Duration patience() const { return patience_; }
+  // For messages: "4 s".
+  std::string PatienceText() const;
   char* base() const { return base_; }
   SegmentHeader& header() const { return *reinterpret_cast<SegmentHeader*>(base_); }
   std::uint32_t slot() const { return slot_; }
@@ -76,9 +84,12 @@ class SegmentFile {
                   absl::FunctionRef<void(std::uint64_t offset, std::uint64_t size)> visit) const;
 
  private:
-  SegmentFile() = default;
+  explicit SegmentFile(const Request& request) : path_(request.path), patience_(request.patience) {}
   absl::Status Make(const Request& request);
   absl::Status OpenThere(const Request& request);
+  // The lock of those who attach, detach or clean up. Held for microseconds; whoever holds it may be stopped, so
+  // patience ends.
+  absl::Status LockAttach() const;
   absl::Status Map();
   absl::Status TakeSlot();
   bool ReserveAround(std::uint64_t page);
@@ -88,12 +99,13 @@ class SegmentFile {
   static void UnlockAll();
   static void CloseAllInChild();
 
-  std::string path_;
+  const std::string path_;
   int fd_ = -1;
   char* base_ = nullptr;
   Geometry geometry_;
   std::uint64_t key_ = 0;
   bool keep_ = false;
+  const core::Duration patience_;
   std::uint32_t slot_ = kSlots;
   std::atomic<bool> forked_{false};
   std::unique_ptr<std::atomic<std::uint64_t>[]> reserved_;  // a bit a page, of all parts before the arena
