@@ -71,7 +71,8 @@ TEST_P(ObjectStoreContract, AMoveOnlyValueIsViewedAndTaken) {
   ObjectRef ref = store->Put(std::move(value)).value();
   EXPECT_EQ(***ref.View<Owner>(), 3);
   ObjectRef other = ref;
-  EXPECT_THAT(std::move(other).Take<Owner>(), FailsWith(absl::StatusCode::kFailedPrecondition, ErrorKind::kInvalid, ""));
+  EXPECT_THAT(std::move(other).Take<Owner>(),
+              FailsWith(absl::StatusCode::kFailedPrecondition, ErrorKind::kInvalid, ""));
   other = ObjectRef();
   EXPECT_EQ(std::move(ref).Take<Owner>()->get(), there);
   EXPECT_EQ(store->Statistics().objects, 0);

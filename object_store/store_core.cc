@@ -81,6 +81,7 @@ void StoreCore::Retire() {
     record->DropHold();
   }
   index_.Clear();
+  if (placement_ != nullptr && ledger_.objects_left() == 0) placement_->Retire();
   // A value still there means a record that points here. Calls, and cache objects that were evicted, point here
   // without one; so may an observer that was not told any more.
   if (ledger_.objects_left() == 0 && !handed_out_.load(std::memory_order_relaxed) &&

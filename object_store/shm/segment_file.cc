@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -301,7 +302,8 @@ absl::Status SegmentFile::TakeSlot() {
   for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
     if (!TryLock(fd_, kSlotLocks + slot)) continue;
     slot_ = slot;
-    static const int registered = pthread_atfork(&LockAll, &UnlockAll, &CloseAllInChild);
+    static const int registered =
+        pthread_atfork(&LockAll, &UnlockAll, &CloseAllInChild) + std::atexit(&RemoveAllAtExit);
     (void)registered;
     core::MutexLock lock(TheRegistry().mutex);
     TheRegistry().all.push_back(this);
@@ -331,10 +333,31 @@ SegmentFile::~SegmentFile() {
   }
   if (base_ != nullptr) munmap(base_, geometry_.segment_bytes);
   if (fd_ < 0) return;
-  if (slot_ < kSlots && !keep_ && LockAttach().ok()) {
-    if (!OthersHold(fd_, kSlotLocks, kSlots) && SameFile(fd_, path_)) unlink(path_.c_str());
-  }
+  RemoveUnlessUsed({});
   close(fd_);
+}
+
+void SegmentFile::RemoveUnlessUsed(std::span<SegmentFile* const> besides) const {
+  if (slot_ >= kSlots || keep_ || !LockAttach().ok()) return;
+  bool used = OthersHold(fd_, kSlotLocks, kSlots);
+  if (used && !besides.empty()) {
+    used = false;
+    for (std::uint32_t slot = 0; slot < kSlots && !used; ++slot) {
+      used = OthersHold(fd_, kSlotLocks + slot, 1) &&
+             std::none_of(besides.begin(), besides.end(), [&](const SegmentFile* besides_it) {
+               return !besides_it->forked() && besides_it->slot_ == slot && besides_it->key_ == key_;
+             });
+    }
+  }
+  if (!used && SameFile(fd_, path_)) unlink(path_.c_str());
+  Unlock(fd_, kAttachLock);
+}
+
+void SegmentFile::RemoveAllAtExit() {
+  core::MutexLock lock(TheRegistry().mutex);
+  for (const SegmentFile* const file : TheRegistry().all) {
+    if (!file->forked()) file->RemoveUnlessUsed(TheRegistry().all);
+  }
 }
 
 bool SegmentFile::SlotIsHeld(std::uint32_t slot) const {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +56,8 @@ class SegmentFile {
   // Names of the segments in `directory` that this user owns.
   static std::vector<std::string> Names(const std::string& directory);
 
-  // Gives up the slot, and removes the file if nobody else has it and it is not to be kept.
+  // Gives up the slot, and removes the file if nobody else has it and it is not to be kept. What is not destroyed when
+  // the process exits is removed then, and stays mapped.
   ~SegmentFile();
   SegmentFile(const SegmentFile&) = delete;
   SegmentFile& operator=(const SegmentFile&) = delete;
@@ -92,6 +94,9 @@ class SegmentFile {
   absl::Status LockAttach() const;
   absl::Status Map();
   absl::Status TakeSlot();
+  // Unless somebody has it beside this and `besides`, or it is to be kept.
+  void RemoveUnlessUsed(std::span<SegmentFile* const> besides) const;
+  static void RemoveAllAtExit();
   bool ReserveAround(std::uint64_t page);
   static void RemoveLeftovers(const std::string& directory, const std::string& except);
   // Around a fork.

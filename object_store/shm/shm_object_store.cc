@@ -135,12 +135,14 @@ class ShmPlacement final : public Placement {
     return record;
   }
 
+  void Retire() override { segment_.reset(); }
+
   bool IsElsewhere(const core::Record& record) override { return (record.place() & 1) == 0; }
   bool ContainsElsewhere(const core::ObjectId& id) override { return segment_->Contains(id); }
   absl::Status DeleteElsewhere(const core::ObjectId& id) override { return segment_->Delete(id); }
 
  private:
-  const std::shared_ptr<Segment> segment_;
+  std::shared_ptr<Segment> segment_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -115,6 +116,69 @@ TEST(ShmObjectStore, RoomThatOthersFilledIsMadeByEvictingWhatIsHere) {
   EXPECT_THAT(store->Put(std::string(4000, 'b')), IsOk());
   EXPECT_FALSE(store->Contains(mine));
   EXPECT_THAT(store->Put(std::string(8000, 'c')), IsFull());
+}
+
+bool IsThere(const std::string& name) { return access(("/dev/shm/rustyray." + name).c_str(), F_OK) == 0; }
+
+TEST(ShmObjectStore, WhatIsReferredToWhenAProcessExitsLeavesNoFile) {
+  const std::string name = Name();
+  EXPECT_EQ(InChild([&] {
+              auto store = MakeShmObjectStore({.name = name}).value();
+              static auto* const kept = new ObjectRef(store->Put(std::string("kept")).value());
+              store.reset();
+              std::exit(*kept && IsThere(name) ? 0 : 1);
+              return 2;
+            }),
+            0);
+  EXPECT_FALSE(IsThere(name));
+}
+
+TEST(ShmObjectStore, ASegmentThatAProcessHasTwiceWhenItExitsLeavesNoFile) {
+  const std::string name = Name();
+  EXPECT_EQ(InChild([&] {
+              static auto* const one = MakeShmObjectStore({.name = name}).value().release();
+              static auto* const other = MakeShmObjectStore({.name = name}).value().release();
+              std::exit(one != other && IsThere(name) ? 0 : 1);
+              return 2;
+            }),
+            0);
+  EXPECT_FALSE(IsThere(name));
+}
+
+TEST(ShmObjectStore, TheFileStaysForOthersWhenAProcessExits) {
+  const std::string name = Name();
+  auto mine = MakeShmObjectStore({.name = name}).value();
+  const ObjectRef before = mine->Put(1).value();
+  EXPECT_EQ(InChild([&] {
+              static auto* const theirs = MakeShmObjectStore({.name = name}).value().release();
+              std::exit(theirs != nullptr && IsThere(name) ? 0 : 1);
+              return 2;
+            }),
+            0);
+  EXPECT_TRUE(IsThere(name));
+  EXPECT_TRUE(MakeShmObjectStore({.name = name}).value()->Contains(before.Id()));
+}
+
+TEST(ShmObjectStore, AKeptFileStaysWhenAProcessExits) {
+  const std::string name = Name();
+  EXPECT_EQ(InChild([&] {
+              static auto* const kept = new ShmStore(ShmStore::Create({.name = name, .keep = true}).value());
+              std::exit(kept->name() == name ? 0 : 1);
+              return 2;
+            }),
+            0);
+  EXPECT_TRUE(IsThere(name));
+  EXPECT_TRUE(ShmStore::Remove(name).ok());
+}
+
+TEST(ShmObjectStore, AStoreWithNothingLeftLetsGoOfItsSegmentAlsoWhenCallsWereMadeForIt) {
+  const std::string name = Name();
+  auto store = MakeShmObjectStore({.name = name}).value();
+  static_cast<void>(store->owner());  // from now on records may point at the store that it does not see
+  store->Put(1).value();
+  EXPECT_TRUE(IsThere(name));
+  store.reset();
+  EXPECT_FALSE(IsThere(name));
 }
 
 TEST(ShmObjectStore, AValueWithoutACodecStaysInItsProcess) {
