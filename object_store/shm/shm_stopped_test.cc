@@ -1,5 +1,5 @@
-// A process that lives but does not go on, in the middle of something that others need: they say which one it is, within
-// the bound, and go on when it does, or when it is killed.
+// A process that lives but does not go on, in the middle of something that others need: they say which one it is,
+// within the bound, and go on when it does, or when it is killed.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/types.h>
@@ -40,8 +40,8 @@ constexpr auto kPatience = milliseconds(200);
 class Store {
  public:
   absl::StatusOr<std::shared_ptr<Segment>> Open() const {
-    absl::StatusOr<SegmentFile::Found> found = SegmentFile::Attach(
-        {.path = path_, .geometry = Geometry::For(1 << 20, 0, 0).value(), .patience = kPatience});
+    absl::StatusOr<SegmentFile::Found> found =
+        SegmentFile::Attach({.path = path_, .geometry = Geometry::For(1 << 20, 0, 0).value(), .patience = kPatience});
     if (!found.ok()) return found.status();
     return Segment::Make(std::move(found->file));
   }
@@ -117,7 +117,8 @@ absl::Status Bounded(F operation) {
 
 // An object that takes a block from the heap: no process keeps such large ones at hand.
 absl::Status PutLarge(Segment& segment) {
-  absl::StatusOr<SegmentObject> object = segment.Create({.id = core::ObjectId::Random(), .size = 1 << 16, .type_name = {}});
+  absl::StatusOr<SegmentObject> object =
+      segment.Create({.id = core::ObjectId::Random(), .size = 1 << 16, .type_name = {}});
   if (!object.ok()) return object.status();
   if (absl::Status status = segment.Seal(*object, false); !status.ok()) return status;
   segment.Unpin(object->entry);
