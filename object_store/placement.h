@@ -38,7 +38,8 @@ class Placement {
   virtual std::size_t BytesOf(const core::Record& record) { return record.value().size; }
   // Frees the value of `record`, which lies as Commit, or FindElsewhere, left it.
   virtual void Free(core::Record& record) = 0;
-  // The store is gone, and no value of it is left or comes: the backend may let go of what values lay in.
+  // The store is gone, and no value of it is left or comes, and none is on its way: the backend may let go of what
+  // values lay in.
   virtual void Retire() {}
   // Nobody may find `record` by its id any more, in other processes either. Idempotent; nothing to do for a value that
   // stayed in its record.

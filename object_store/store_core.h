@@ -79,6 +79,7 @@ class StoreCore final : public core::RecordOwner {
   StoreCore(const StoreOptions& options, std::shared_ptr<Placement> placement, std::shared_ptr<core::Waiting> waiting);
   ~StoreCore() = default;
 
+  static absl::Status WasClosed();
   core::Time WaitUntil(const PutOptions& options);
   // Who asks for room.
   struct Asker {
@@ -107,6 +108,7 @@ class StoreCore final : public core::RecordOwner {
   // Prepare, Acquire and Commit in one, for a value that stays in its record and for which there is room at once.
   bool TakeInPlace(core::Record& record, StoreAccount* account, bool in_turn);
   void MakeFindable(core::Record& record);
+  core::ErrorPtr AdmitHere(core::Record& record);
 
   const Lifetime default_lifetime_;
   const core::Duration wait_at_limit_;
@@ -119,6 +121,7 @@ class StoreCore final : public core::RecordOwner {
   ViewedObjects viewed_;
   std::atomic<std::uint64_t> rejected_{0};
   std::atomic<bool> handed_out_{false};
+  std::atomic<int> admitting_{0};  // threads in Admit, if there is a placement
   std::atomic<bool> had_cache_objects_{false};
   core::Mutex naming_mutex_;  // taken before the index's; ids of owned objects are drawn under it
 };
