@@ -162,6 +162,8 @@ class Segment {
   std::atomic<std::uint32_t>& BucketOf(std::uint64_t hash) const;
   Shard& shard(std::uint32_t number) const { return shards_[number]; }
   Entry& entry(std::uint32_t number) const { return entries_[number]; }
+  // Without its page a bucket is empty; it must not be written then.
+  bool HasPage(const std::atomic<std::uint32_t>& bucket) const;
   bool EntryIsUsable(std::uint32_t number) const;
 
   // The entry with that id in its chain, or none; a look without a lock may miss one while the chain changes.

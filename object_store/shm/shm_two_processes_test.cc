@@ -53,12 +53,12 @@ enum class Kind : std::uint8_t { kOpen, kPut, kHide, kDrop, kDelete, kClose };
 struct Command {
   Kind kind = Kind::kOpen;
   bool cache = false;
-  std::uint64_t store = 0;                // a number for each that was opened
-  std::uint64_t object = 0;               // a number for each that was put
-  ObjectId id = {};  // kPut, kDelete
-  const core::TypeInfo* type = nullptr;   // kPut
-  std::size_t limit = 0;                  // kOpen
-  std::size_t size = 0;                   // of what follows: the name of the store, or the value's bytes
+  std::uint64_t store = 0;               // a number for each that was opened
+  std::uint64_t object = 0;              // a number for each that was put
+  ObjectId id = {};                      // kPut, kDelete
+  const core::TypeInfo* type = nullptr;  // kPut
+  std::size_t limit = 0;                 // kOpen
+  std::size_t size = 0;                  // of what follows: the name of the store, or the value's bytes
 };
 struct Reply {
   absl::StatusCode code = absl::StatusCode::kOk;
@@ -94,14 +94,14 @@ bool Receive(int from, void* data, std::size_t size) {
 class ReceivedObject final : public core::Record {
  public:
   static absl::StatusOr<ReceivedObject*> Make(const core::TypeInfo& type, std::string_view bytes) {
-    void* const room = ::operator new(type.size, std::align_val_t{type.align});
+    void* const room = ::operator new (type.size, std::align_val_t{type.align});
     if (absl::Status decoded = type.codec->decode(bytes, {}, room); !decoded.ok()) {
-      ::operator delete(room, std::align_val_t{type.align});
+      ::operator delete (room, std::align_val_t{type.align});
       return decoded;
     }
     return new ReceivedObject(type, room);
   }
-  ~ReceivedObject() override { ::operator delete(room_, std::align_val_t{type_.align}); }
+  ~ReceivedObject() override { ::operator delete (room_, std::align_val_t{type_.align}); }
   // Of one that was rejected.
   void DestroyObject() {
     if (type_.destroy != nullptr) type_.destroy(room_);
@@ -253,7 +253,8 @@ class PlacementByPeer final : public Placement {
     placing->cache = cache;
     placing->bytes = as_reader->bytes;
     core::EncodeSink sink;
-    if (absl::Status status = record.value().type->codec->encode(record.value().data, sink); !status.ok()) return status;
+    if (absl::Status status = record.value().type->codec->encode(record.value().data, sink); !status.ok())
+      return status;
     placing->encoded = std::move(sink.bytes);
     return Prepared{.bytes = placing->bytes, .place = placing.release()};
   }
