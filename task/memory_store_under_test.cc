@@ -4,8 +4,8 @@
 
 namespace rustyray::task {
 
-std::unique_ptr<object_store::ObjectStore> MakeStoreUnderTest(const object_store::StoreOptions& options, bool encodes) {
-  return encodes ? object_store::MakeEncodingObjectStore(options) : object_store::MakeMemoryObjectStore(options);
+MadeStore MakeStoreUnderTest(const object_store::StoreOptions& options, bool encodes) {
+  return {encodes ? object_store::MakeEncodingObjectStore(options) : object_store::MakeMemoryObjectStore(options)};
 }
 
 }  // namespace rustyray::task

@@ -22,8 +22,8 @@ void StoreUnderTest::set_encodes(bool encodes) { MakeStore(encodes); }
 
 void StoreUnderTest::MakeStore(bool encodes) {
   // The test keeps the waiting.
-  store_ = MakeStoreUnderTest({.waiting = {std::shared_ptr<void>(), &waiting()}}, encodes);
-  inner_ = &store_->owner();
+  made_ = MakeStoreUnderTest({.waiting = {std::shared_ptr<void>(), &waiting()}}, encodes);
+  inner_ = &made_.store->owner();
 }
 
 core::ObjectRef StoreUnderTest::Passed(core::ObjectRef ref) {
@@ -39,21 +39,21 @@ void StoreUnderTest::NoteId(const core::ObjectId& id) {
 }
 
 core::ObjectRef StoreUnderTest::Find(const core::ObjectId& id) {
-  absl::StatusOr<core::ObjectRef> found = store_->Find(id);
+  absl::StatusOr<core::ObjectRef> found = made_.store->Find(id);
   return found.ok() ? *std::move(found) : core::ObjectRef();
 }
 
 bool StoreUnderTest::Evict(const core::ObjectId& id) {
   const core::ObjectRef ref = Find(id);
   if (!ref || !ref.record()->TryEvict()) return false;
-  (void)store_->Delete(id);
+  (void)made_.store->Delete(id);
   return true;
 }
 
 std::size_t StoreUnderTest::indexed() {
   core::MutexLock lock(mutex_);
   std::size_t found = 0;
-  for (const core::ObjectId& id : ids_) found += store_->Contains(id) ? 1 : 0;
+  for (const core::ObjectId& id : ids_) found += made_.store->Contains(id) ? 1 : 0;
   return found;
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <set>
 #include <utility>
@@ -22,9 +23,14 @@
 
 namespace rustyray::task {
 
+struct MadeStore {
+  std::unique_ptr<object_store::ObjectStore> store;
+  // Bytes of objects that lie elsewhere, whatever the store says of them; null: none do.
+  std::function<std::size_t()> bytes_elsewhere = nullptr;
+};
 // Each of the targets :memory_store_under_test and :shm_store_under_test defines it; a test links one of them.
 // `encodes`: values with a codec are to be kept as bytes; without it a store may do as it likes.
-std::unique_ptr<object_store::ObjectStore> MakeStoreUnderTest(const object_store::StoreOptions& options, bool encodes);
+MadeStore MakeStoreUnderTest(const object_store::StoreOptions& options, bool encodes);
 
 class StoreUnderTest final : public core::RecordOwner {
  public:
@@ -40,11 +46,11 @@ class StoreUnderTest final : public core::RecordOwner {
   // Puts `value`: an owned object, or a cache object.
   template <class T>
   core::ObjectRef Put(T value) {
-    return Passed(store_->Put(std::move(value), {.lifetime = object_store::Lifetime::kOwned}).value());
+    return Passed(made_.store->Put(std::move(value), {.lifetime = object_store::Lifetime::kOwned}).value());
   }
   template <class T>
   core::ObjectRef PutCache(T value) {
-    return Passed(store_->Put(std::move(value), {.lifetime = object_store::Lifetime::kCache}).value());
+    return Passed(made_.store->Put(std::move(value), {.lifetime = object_store::Lifetime::kCache}).value());
   }
   // A ref to the object of that id; null when there is none.
   core::ObjectRef Find(const core::ObjectId& id);
@@ -52,8 +58,9 @@ class StoreUnderTest final : public core::RecordOwner {
   bool Evict(const core::ObjectId& id);
 
   // What the store says is in it: nothing may be left at the end of a test.
-  int values() { return static_cast<int>(store_->Statistics().objects); }
-  std::size_t bytes() { return store_->Statistics().bytes; }
+  int values() { return static_cast<int>(made_.store->Statistics().objects); }
+  std::size_t bytes() { return made_.store->Statistics().bytes; }
+  std::size_t bytes_elsewhere() { return made_.bytes_elsewhere != nullptr ? made_.bytes_elsewhere() : 0; }
   // How many of the ids that were given out still lead to an object.
   std::size_t indexed();
   int admitted() const { return admitted_.load(); }  // ever
@@ -79,7 +86,7 @@ class StoreUnderTest final : public core::RecordOwner {
   core::ObjectRef Passed(core::ObjectRef ref);
   void NoteId(const core::ObjectId& id);
 
-  std::unique_ptr<object_store::ObjectStore> store_;
+  MadeStore made_;
   core::RecordOwner* inner_ = nullptr;  // the store's
   std::size_t largest_ = static_cast<std::size_t>(-1);
   bool keeps_decodes_ = true;

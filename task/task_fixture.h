@@ -26,6 +26,7 @@ class TaskFixture : public testing::Test {
     executor.RunUntilIdle();
     EXPECT_EQ(owner.values(), 0);
     EXPECT_EQ(owner.bytes(), 0u);
+    EXPECT_EQ(owner.bytes_elsewhere(), 0u);
     EXPECT_EQ(owner.borrows(), 0);
     EXPECT_EQ(owner.indexed(), 0u);
   }

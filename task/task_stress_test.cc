@@ -110,6 +110,7 @@ class Stress {
     EXPECT_EQ(waiting_.Dump(), "");
     EXPECT_EQ(owner_.values(), 0);
     EXPECT_EQ(owner_.bytes(), 0u);
+    EXPECT_EQ(owner_.bytes_elsewhere(), 0u);
     EXPECT_EQ(owner_.borrows(), 0);
     EXPECT_EQ(owner_.indexed(), 0u);
   }

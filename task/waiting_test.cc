@@ -189,6 +189,7 @@ class PoolTest : public testing::Test {
     pool.reset();
     EXPECT_EQ(owner.values(), 0);
     EXPECT_EQ(owner.bytes(), 0u);
+    EXPECT_EQ(owner.bytes_elsewhere(), 0u);
   }
   void UsePool(int places, int max_threads = 1024) {
     pool = core::MakeThreadPool({.places = places, .max_threads = max_threads, .tick = milliseconds(5)}, *clock);
