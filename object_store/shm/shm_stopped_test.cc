@@ -118,7 +118,7 @@ absl::Status Bounded(F operation) {
 // An object that takes a block from the heap: no process keeps such large ones at hand.
 absl::Status PutLarge(Segment& segment) {
   absl::StatusOr<SegmentObject> object =
-      segment.Create({.id = core::ObjectId::Random(), .size = 1 << 16, .type_name = {}});
+      segment.Create({.id = core::ObjectId::Random(), .size = 1 << 16, .type_name = "bytes"});
   if (!object.ok()) return object.status();
   if (absl::Status status = segment.Seal(*object, false); !status.ok()) return status;
   segment.Unpin(object->entry);
@@ -136,7 +136,7 @@ TEST(ShmStopped, AHolderOfALockIsNamedAndOthersGoOnWithIt) {
   const Store store;
   const std::shared_ptr<Segment> segment = store.Open().value();
   const core::ObjectId id = core::ObjectId::Random();
-  SegmentObject there = segment->Create({.id = id, .size = 100, .type_name = {}}).value();
+  SegmentObject there = segment->Create({.id = id, .size = 100, .type_name = "bytes"}).value();
   ASSERT_TRUE(segment->Seal(there, false).ok());
   Child stopped([&] { StopAt(store, Where::kWithTheHeap); });
   stopped.AwaitStop();
