@@ -123,6 +123,10 @@ class ActorCell final : public core::Executor, public core::Runnable {
   struct HeldBack;
   struct Restarts;
   struct CreationWaiter;
+  struct GivesHoldBack {
+    void operator()(core::Call* call) const { call->DropHold(); }
+  };
+  using QueueHold = std::unique_ptr<core::Call, GivesHoldBack>;
   // What an end fails: calls in the mailbox, each with its queue's hold, and calls held back.
   struct Doomed {
     std::vector<core::Call*> queued;
@@ -136,6 +140,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   // Does what there is to do, up to a turn's share of calls, or until `until` is done.
   void RunTurn(const core::Call* until);
   void RunCall(core::Call& call);
+  // A call that ran is inside no more. Its queue's hold, to be given back after the lock; null when it will run again.
+  QueueHold TakeOutLocked(core::Call& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunCreation();
   void RestartCreation();
   void EndCreation(core::ErrorPtr failed);

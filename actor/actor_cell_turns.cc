@@ -79,13 +79,16 @@ void ActorCell::RunTurn(const core::Call* until) {
   static constexpr int kShare = 64;  // calls that one turn runs before it lets others have the thread
   int ran = 0;
   bool enough = false;  // what is left is for another turn
+  core::Call* ran_last = nullptr;  // still in running_: one lock for its end and the next one's beginning
   for (;;) {
     enum class Do { kCall, kFail, kSubmit, kCreate, kEnd } what = Do::kCall;
     core::Call* call = nullptr;
     core::ErrorPtr death;
     bool another_turn = false;
+    QueueHold ended;
     {
       core::MutexLock lock(mutex_);
+      if (ran_last != nullptr) ended = TakeOutLocked(*std::exchange(ran_last, nullptr));
       if (busy_) return;  // that turn goes on when it is done
       if (phase_ == Phase::kAlive && UnusedLocked()) {
         phase_ = Phase::kEnding;
@@ -131,6 +134,7 @@ void ActorCell::RunTurn(const core::Call* until) {
           break;
       }
     }
+    ended.reset();
     if (another_turn) ScheduleTurn();
     if (another_turn && enough) return;
     switch (what) {
@@ -149,6 +153,7 @@ void ActorCell::RunTurn(const core::Call* until) {
         continue;
       case Do::kCall:
         RunCall(*call);
+        ran_last = call;
         break;
     }
     enough = (until != nullptr && until->ready()) || ++ran >= kShare;
@@ -165,12 +170,12 @@ void ActorCell::RunCall(core::Call& call) {
     const core::ErrorPtr error = call.error();
     if (error->kind() == core::ErrorKind::kTask && options_.restart.restart_on(*error)) Restart(error);
   }
-  {
-    core::MutexLock lock(mutex_);
-    running_.erase(std::find(running_.begin(), running_.end(), &call));
-    if (restart_state_ != nullptr && IsRetriedLocked(call)) return;  // with its hold
-  }
-  call.DropHold();
+}
+
+ActorCell::QueueHold ActorCell::TakeOutLocked(core::Call& call) {
+  running_.erase(std::find(running_.begin(), running_.end(), &call));
+  if (restart_state_ != nullptr && IsRetriedLocked(call)) return nullptr;  // with its hold
+  return QueueHold(&call);
 }
 
 core::Executor::InOrder ActorCell::RunInOrder(core::Runnable& work) {

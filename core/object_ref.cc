@@ -21,16 +21,11 @@ ObjectId ObjectRef::Id() const {
 
 absl::Status ObjectRef::Wait(Time deadline) const {
   if (record_ == nullptr) return EmptyRef();
-  if (const RecordOwner* const owner = record_->owner(); owner != nullptr && owner->closed()) {
-    return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown,
-                      "the object ref is from before a Shutdown: its runtime is gone");
-  }
+  RecordOwner* const owner = record_->owner();
+  if (owner != nullptr && owner->closed()) return FromBefore();
   if (!record_->ready()) {
-    if (record_->owner() == nullptr) {
-      return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kInvalid,
-                        "the record is pending and belongs to no store");
-    }
-    if (absl::Status status = record_->owner()->waiting().WaitFor(*this, deadline); !status.ok()) return status;
+    if (owner == nullptr) return NobodysPending();
+    if (absl::Status status = owner->waiting().WaitForRecord(*record_, deadline); !status.ok()) return status;
   }
   if (record_->has_error()) return record_->error()->ToStatus();
   return absl::OkStatus();
@@ -49,6 +44,22 @@ bool IsSpelled(std::string_view name, std::string_view too) {
 absl::Status ObjectRef::AwaitType(std::string_view raw_name, Time deadline) const {
   if (absl::Status status = Wait(deadline); !status.ok()) return status;
   const Value& value = record_->value();
+  if (value.type->name.data() == raw_name.data() && value.native) [[likely]]
+    return absl::OkStatus();
+  return CheckType(value, raw_name);
+}
+
+absl::Status ObjectRef::FromBefore() {
+  return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kShutdown,
+                    "the object ref is from before a Shutdown: its runtime is gone");
+}
+
+absl::Status ObjectRef::NobodysPending() {
+  return MakeStatus(absl::StatusCode::kFailedPrecondition, ErrorKind::kInvalid,
+                    "the record is pending and belongs to no store");
+}
+
+absl::Status ObjectRef::CheckType(const Value& value, std::string_view raw_name) {
   const std::string_view stored = value.type->name;
   if (stored.data() == raw_name.data() || (!IsLocalTypeName(stored) && IsSpelled(stored, raw_name))) {
     if (value.native || value.type->codec != nullptr) return absl::OkStatus();

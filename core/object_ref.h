@@ -120,6 +120,9 @@ class ObjectRef {
     if constexpr (kHasCodec<T>) (void)&internal::kRegisteredType<T>;  // what another process encoded can be read as T
     return AwaitType(RawTypeName<T>(), deadline);
   }
+  static absl::Status FromBefore();
+  static absl::Status NobodysPending();
+  static absl::Status CheckType(const Value& value, std::string_view raw_name);
   static absl::Status Evicted();
   static absl::Status SharedMoveOnly(std::string_view raw_name);
 

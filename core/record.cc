@@ -169,12 +169,14 @@ void Record::FinishHandles() {
 
 void Record::FinishStorage() {
   ReleaseValue();
-  if (state(std::memory_order_relaxed) & kError) delete static_cast<const ErrorPtr*>(value_.data);
   delete this;
 }
 
 void Record::ReleaseValue() {
-  if (!(state(std::memory_order_acquire) & kValue) || value_.data == nullptr) return;
+  if ((state(std::memory_order_acquire) & kValue) && value_.data != nullptr) DestroyValue();
+}
+
+void Record::DestroyValue() {
   if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
   if (RecordExtras* const extras = extras_.load(std::memory_order_acquire)) {
     extras->inner.clear();
@@ -185,19 +187,32 @@ void Record::ReleaseValue() {
 
 // --- Sealing.
 
-void Record::SealValue(const Value& value, std::size_t size_beside) {
+ErrorPtr Record::Take(const Value& value, std::size_t size_beside) {
   value_ = value;
   set_accounted(size_beside);
-  if (owner_ != nullptr) {
-    if (ErrorPtr rejected = owner_->Admit(*this)) {
-      if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
-      value_ = {};
-      value_.data = new ErrorPtr(std::move(rejected));
-      Publish(kError);
-      return;
-    }
+  ErrorPtr rejected = owner_ != nullptr ? owner_->Admit(*this) : nullptr;
+  if (rejected != nullptr) {
+    if (value_.native && value_.type->destroy != nullptr) value_.type->destroy(const_cast<void*>(value_.data));
+    value_ = {};
   }
-  Publish(kValue);
+  return rejected;
+}
+
+bool Record::SealValue(const Value& value, std::size_t size_beside) {
+  if (state(std::memory_order_acquire) & kSealing) {
+    if (value.type->destroy != nullptr) value.type->destroy(const_cast<void*>(value.data));
+    return false;
+  }
+  if (ErrorPtr rejected = Take(value, size_beside)) return SealError(std::move(rejected));
+  if (Publish(kValue, Sealing::kNow)) [[likely]]
+    return true;
+  DestroyValue();
+  return false;
+}
+
+void Record::PublishValue(const Value& value, std::size_t size_beside) {
+  if (ErrorPtr rejected = Take(value, size_beside)) return PublishError(std::move(rejected));
+  Publish(kValue, Sealing::kIsMine);
 }
 
 bool Record::SealError(ErrorPtr error) {
@@ -207,9 +222,8 @@ bool Record::SealError(ErrorPtr error) {
 }
 
 void Record::PublishError(ErrorPtr error) {
-  value_ = {};
-  value_.data = new ErrorPtr(std::move(error));
-  Publish(kError);
+  Extras().error = std::move(error);
+  Publish(kError, Sealing::kIsMine);
 }
 
 bool Record::MakeVoid() {
@@ -229,21 +243,27 @@ Record::RunEnd Record::EndRun() {
   return RunEnd::kSeals;
 }
 
-void Record::Publish(std::uint32_t how) {
+bool Record::Publish(std::uint32_t how, Sealing sealing) {
+  const std::uint32_t taken = sealing == Sealing::kNow ? std::uint32_t{kSealing} : 0u;
   std::uint32_t seen = state(std::memory_order_relaxed);
-  while (!(seen & (kLock | kHasWaiters))) {
-    if (!state_.compare_exchange_weak(seen, seen | how, std::memory_order_acq_rel, std::memory_order_relaxed)) continue;
+  while (!(seen & (kLock | kHasWaiters | taken))) {
+    if (!state_.compare_exchange_weak(seen, seen | kSealing | how, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+      continue;
+    }
     if ((seen & kOrphaned) && how == kValue) ReleaseValue();
-    return;
+    return true;
   }
+  if (sealing == Sealing::kNow && !BeginSeal()) return false;
   LockBit();
   Waiter* const waiters = std::exchange(waiters_, nullptr);
   seen = state_.fetch_or(how, std::memory_order_acq_rel);
   UnlockBit();
   if ((seen & kOrphaned) && how == kValue) ReleaseValue();
-  if (waiters == nullptr) return;
+  if (waiters == nullptr) return true;
   deferred_queue.PushWaiters(waiters);
   deferred_queue.DrainUnlessDraining();
+  return true;
 }
 
 // --- Waiters.
@@ -287,7 +307,7 @@ void Record::LockBit() {
 
 // --- Reading.
 
-ErrorPtr Record::error() const { return *static_cast<const ErrorPtr*>(value_.data); }
+ErrorPtr Record::error() const { return extras_.load(std::memory_order_acquire)->error; }
 
 bool Record::PinIfPresent() {
   if (!(counts_.fetch_add(kHold, std::memory_order_acq_rel) & kEvicted)) return true;
@@ -390,7 +410,7 @@ bool Record::HasViews() {
   return out;
 }
 
-bool Record::TakeIfOnlyHandle() {
+bool Record::TakeIfOnlyHandleSlow() {
   if (is_cache() || handles() != 1) return false;
   const bool indexed = is_indexed();
   if (indexed && !owner_->UnindexIfOnlyHandle(*this)) return false;

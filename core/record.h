@@ -4,7 +4,9 @@
 // hooks. Holds (a queue's entry, a runner, Views) mean the storage. All handles together own one hold.
 //
 // Invariants:
-//   - Sealing happens once. Who wins BeginSeal publishes; the loser destroys what it made.
+//   - Sealing happens once. A value is set and admitted before its one maker tries to seal it, in the step that
+//     publishes it; an error lies apart, so that who seals one meanwhile writes nothing that the maker writes. The loser
+//     destroys what it made.
 //   - Claiming and sealing are apart: who wins Claim, and nobody else, destroys the arguments of a call.
 //   - The value goes with the last handle, unless a View is out: then with the last View. A cache object's value goes
 //     when it is evicted, or with its storage.
@@ -157,11 +159,11 @@ class Record {
   // Whether this caller is the one that may run, or drop the arguments of, a call.
   bool Claim() { return !(state_.fetch_or(kClaimed, std::memory_order_acq_rel) & kClaimed); }
 
-  // --- Sealing. Value: BeginSeal, then SealValue, by the winner. Error: one call.
-  bool BeginSeal() { return !(state_.fetch_or(kSealing, std::memory_order_acq_rel) & kSealing); }
-  // Sets the value, asks the owner to admit it, publishes it or the owner's rejection. `size_beside` counts toward
-  // the value (room that the record leaves unused).
-  void SealValue(const Value& value, std::size_t size_beside);
+  // --- Sealing: once.
+  // Sets the value, asks the owner to admit it, and publishes it, or the owner's rejection. `size_beside` counts toward
+  // the value (room that the record leaves unused). False when an error was sealed before: then the value is destroyed.
+  // For the one who makes the value (the claimer of a call), once.
+  bool SealValue(const Value& value, std::size_t size_beside);
   // False, and no effect, when the record is sealed already.
   bool SealError(ErrorPtr error);
 
@@ -195,7 +197,10 @@ class Record {
   // Whether any View is out.
   bool HasViews();
   // Whether the caller's handle is all there is: no other handle, View or pin. Then the caller may move the value out.
-  bool TakeIfOnlyHandle();
+  bool TakeIfOnlyHandle() {
+    if (state(std::memory_order_acquire) & (kCache | kIndexed | kViewed)) return TakeIfOnlyHandleSlow();
+    return handles() == 1;
+  }
   // The refs inside an encoded value, held with its bytes.
   std::span<const ObjectRef> inner_refs() const;
   // Null until the id was asked for or given.
@@ -271,14 +276,14 @@ class Record {
   bool is_sealed_or_void() const { return state(std::memory_order_acquire) & (kSealing | kVoid); }
   // False, and no effect, when it is sealed or may not run again. True also when it was void before.
   bool MakeVoid();
-  // At the end of a run: as BeginSeal, but a void run seals nothing.
+  // At the end of a run that may be void: whether it is, and seals nothing; else who seals. Who does goes on with one of
+  // the two below.
   enum class RunEnd : std::uint8_t { kSeals, kSealedBefore, kVoid };
   RunEnd EndRun();
+  void PublishValue(const Value& value, std::size_t size_beside);
+  void PublishError(ErrorPtr error);
   // After the end of a void run: as if it had not been claimed.
   void Unclaim() { state_.fetch_and(~(kClaimed | kVoid), std::memory_order_release); }
-  // The second half of SealError, by who won BeginSeal.
-  void PublishError(ErrorPtr error);
-
   // The record's own spin bit: short, never around anything that can block or call out.
   void LockBit();
   void UnlockBit() { state_.fetch_and(~kLock, std::memory_order_release); }
@@ -309,7 +314,12 @@ class Record {
   static constexpr std::uint64_t kHolds = ~kHandles & ~kEvicted;
 
   std::uint32_t state(std::memory_order order) const { return state_.load(order); }
-  void Publish(std::uint32_t how);
+  bool BeginSeal() { return !(state_.fetch_or(kSealing, std::memory_order_acq_rel) & kSealing); }
+  // Sets and admits the value; else destroys it and says why.
+  ErrorPtr Take(const Value& value, std::size_t size_beside);
+  enum class Sealing : std::uint8_t { kIsMine, kNow };
+  // False, and no effect, if the sealing, to be done now, was begun by another.
+  bool Publish(std::uint32_t how, Sealing sealing);
   const std::shared_ptr<const void>& Anchor() const;
   void DropCacheHandle();
   void DropOnlyHandle();
@@ -320,6 +330,8 @@ class Record {
   void FinishHandles();  // from the deferred queue: owner hooks, the value, the handles' hold
   void FinishStorage();  // from the deferred queue: what is left, then delete
   void ReleaseValue();
+  void DestroyValue();  // which is there and admitted
+  bool TakeIfOnlyHandleSlow();
   void GiveUpAnchor();
   absl::StatusOr<std::shared_ptr<const void>> MakeAnchor(std::atomic<int>* live);
   RecordExtras& Extras();
@@ -330,7 +342,7 @@ class Record {
   Waiter* waiters_ = nullptr;        // under kLock
   Record* next_deferred_ = nullptr;  // in one thread's deferred queue
   RecordOwner* owner_ = nullptr;
-  Value value_;  // set by the sealer before it publishes
+  Value value_;  // its maker's until it is published
   std::atomic<std::size_t> accounted_{0};
   std::atomic<RecordExtras*> extras_{nullptr};  // rare state, made on demand
   std::atomic<void*> observer_slot_{nullptr};

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/biased_lock.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "core/parker.h"
@@ -30,25 +31,27 @@ namespace {
 struct Slot {
   WorkDeque deque;
 
-  // Whether the thread runs work and so holds a place. A new number at each piece of work, so that a place is lent for
-  // the very piece that was seen asleep.
-  static constexpr std::uint64_t kRunning = 1, kLent = 2, kStep = 4;
+  // Whether the thread runs work and so holds a place; or runs none, and keeps a place for its next helping until
+  // somebody wants one. A new number at each piece of work, so that a place is lent for the very piece that was seen
+  // asleep. Its thread writes it in sections of SlotTable::runs, others in intrusions.
+  static constexpr std::uint64_t kRunning = 1, kLent = 2, kKept = 4, kStep = 8;
   alignas(64) std::atomic<std::uint64_t> run{0};
   std::atomic<bool> busy{false};  // with work, also while that waits
   std::atomic<const char*> name{nullptr};
   std::atomic<std::size_t> name_size{0};
 
-  // Returns whether the place was still there.
-  bool NextRun(bool running) {
-    const std::uint64_t next = (run.load(std::memory_order_relaxed) & ~(kStep - 1)) + kStep;
-    return !(run.exchange(next | (running ? kRunning : 0), std::memory_order_acq_rel) & kLent);
+  // In a section. Returns what was before.
+  std::uint64_t NextRun(std::uint64_t state) {
+    const std::uint64_t before = run.load(std::memory_order_relaxed);
+    run.store((before & ~(kStep - 1)) + kStep + state, std::memory_order_relaxed);
+    return before;
   }
 
   alignas(64) Parker parker;  // of a parked worker
   std::atomic<bool> woken{false};
   std::atomic<pid_t> tid{0};
   std::atomic<clockid_t> cpu_clock{0};
-  bool worker = false;           // the thread's own
+  std::atomic<bool> worker{false};
   std::uint32_t steal_from = 0;  // the thread's own: where the next round begins
   std::uint32_t turn = 0;
 
@@ -69,17 +72,32 @@ struct SlotTable {
   std::atomic<std::size_t> count{0};
   std::atomic<bool> closed{false};
 
-  // Outside threads that have entered. The last one of a pool that stops wakes who stops it, or lets go of the pool
-  // that was kept for it.
-  std::atomic<int> helpers{0};
+  BiasedLock runs;  // of the slots' run words
+
+  // Outside threads that help when the pool stops: the last one wakes who stops it, or lets go of the pool that was
+  // kept for it.
   std::atomic<bool> stopping{false};
   Parker* stopper ABSL_GUARDED_BY(mutex) = nullptr;
   std::shared_ptr<void> kept_pool ABSL_GUARDED_BY(mutex);
 
+  bool AnyHelper() const {
+    const std::size_t slots = count.load(std::memory_order_acquire);
+    const std::atomic<Slot*>* const at = array.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < slots; ++i) {
+      const Slot& slot = *at[i].load(std::memory_order_relaxed);
+      if (slot.busy.load(std::memory_order_acquire) && !slot.worker.load(std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+
+  // An outside thread, whose slot is busy no more, looks whether somebody waits for that.
   void HelperLeft() {
-    if (helpers.fetch_sub(1, std::memory_order_seq_cst) != 1 || !stopping.load(std::memory_order_seq_cst)) return;
+    LightFence();
+    if (!stopping.load(std::memory_order_relaxed)) [[likely]]
+      return;
     std::shared_ptr<void> let_go;  // after the lock
     MutexLock lock(mutex);
+    if (AnyHelper()) return;
     if (stopper != nullptr) stopper->Unpark();
     let_go.swap(kept_pool);
   }
@@ -187,24 +205,34 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   bool Unschedule(Runnable& work) override { return ThisSlot().deque.PopIf(&work); }
 
   bool TryEnter() override {
-    if (returners_.load(std::memory_order_relaxed) > 0 || stopping_.load(std::memory_order_relaxed)) return false;
+    if (PlaceIsWanted()) return false;
     Slot& slot = ThisSlot();
-    slots_->helpers.fetch_add(1, std::memory_order_seq_cst);
-    if (stopping_.load(std::memory_order_seq_cst) || !TryTakePlace()) {
-      slots_->HelperLeft();
-      return false;
-    }
     slot.name.store(nullptr, std::memory_order_relaxed);
     slot.busy.store(true, std::memory_order_relaxed);
-    slot.NextRun(true);
-    return true;
+    LightFence();
+    // Who stops the pool sees that this one is busy, or is seen here.
+    if (!stopping_.load(std::memory_order_relaxed) && (TakeKept(slot) || EnterWithAnother(slot))) return true;
+    slot.busy.store(false, std::memory_order_release);
+    slots_->HelperLeft();
+    return false;
   }
 
   void Leave() override {
     Slot& slot = ThisSlot();
-    slot.busy.store(false, std::memory_order_relaxed);
     SlotTable& table = *slots_;  // held by this thread too, since it has a slot: the pool may go as soon as it is told
-    EndRun(slot);
+    bool lent;
+    {
+      const BiasedLock::Section section(table.runs);
+      lent = slot.run.load(std::memory_order_relaxed) & Slot::kLent;
+      slot.NextRun(lent ? 0 : Slot::kKept);
+      LightFence();
+    }
+    if (lent) {
+      lent_.fetch_sub(1, std::memory_order_relaxed);
+    } else if (work_waits_.load(std::memory_order_relaxed) || PlaceIsWanted()) {
+      GiveKeptUp(slot);
+    }
+    slot.busy.store(false, std::memory_order_release);
     table.HelperLeft();
   }
 
@@ -214,7 +242,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   absl::Status BeginBlocking() override {
     Slot& slot = ThisSlot();
-    if (slot.worker) {
+    if (slot.worker.load(std::memory_order_relaxed)) {
       MutexLock lock(mutex_);
       if (threads_ >= most_threads_ && blocked_ + 1 >= threads_) {
         return MakeStatus(absl::StatusCode::kResourceExhausted, ErrorKind::kGeneric,
@@ -230,8 +258,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   void EndBlocking() override {
     TakePlace();
     Slot& slot = ThisSlot();
-    slot.NextRun(true);
-    if (slot.worker) {
+    BeginRun(slot);
+    if (slot.worker.load(std::memory_order_relaxed)) {
       MutexLock lock(mutex_);
       --blocked_;
     }
@@ -284,7 +312,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     if (thread_slots_gone) {
       // At exit, from handlers that run after the destructors of this thread's objects: nobody will give it back.
       slot = slots_->Acquire();
-      slot->worker = false;
+      slot->worker.store(false, std::memory_order_relaxed);
       last_pool = id_;
       last_slot = slot;
       return *slot;
@@ -302,7 +330,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     }
     if (slot == nullptr) {
       slot = slots_->Acquire();
-      slot->worker = false;
+      slot->worker.store(false, std::memory_order_relaxed);
       slot->tid.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_relaxed);
       clockid_t cpu_clock = 0;
       if (pthread_getcpuclockid(pthread_self(), &cpu_clock) == 0) {
@@ -334,6 +362,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       returning_.push_back(&returner);
       returners_.fetch_add(1, std::memory_order_seq_cst);
     }
+    TakeKeptBack();
     if (TryTakePlace()) {
       bool granted_too = false;
       {
@@ -351,13 +380,74 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     while (!returner.granted.load(std::memory_order_acquire)) returner.parker.Park();
   }
 
+  // A run, or the next one. False: the place was lent meanwhile.
+  bool BeginRun(Slot& slot) {
+    const BiasedLock::Section section(slots_->runs);
+    return !(slot.NextRun(Slot::kRunning) & Slot::kLent);
+  }
+
   // Ends a run; the place may have been lent meanwhile.
   void EndRun(Slot& slot) {
-    if (slot.NextRun(false)) {
-      ReleasePlace();
-    } else {
-      lent_.fetch_sub(1, std::memory_order_relaxed);
+    bool lent;
+    {
+      const BiasedLock::Section section(slots_->runs);
+      lent = slot.NextRun(0) & Slot::kLent;
     }
+    if (lent) {
+      lent_.fetch_sub(1, std::memory_order_relaxed);
+    } else {
+      ReleasePlace();
+    }
+  }
+
+  // --- Places that threads keep which are outside: a thread that waits for one task after the other would take a place
+  // and give it back each time, in atomic steps. So it keeps it, and whoever finds no place that is free, says that he
+  // wants one (work_waits_, returners_) and takes those back. A thread that leaves says that it keeps its place, and
+  // then looks whether somebody wants one.
+
+  bool TakeKept(Slot& slot) {
+    const BiasedLock::Section section(slots_->runs);
+    if (!(slot.run.load(std::memory_order_relaxed) & Slot::kKept)) return false;
+    slot.NextRun(Slot::kRunning);
+    return true;
+  }
+
+  bool EnterWithAnother(Slot& slot) {
+    if (!TryTakePlace() && !(AnyKept() && TakeKeptBack() && TryTakePlace())) return false;
+    BeginRun(slot);
+    return true;
+  }
+
+  void GiveKeptUp(Slot& slot) {
+    {
+      const BiasedLock::Section section(slots_->runs);
+      const std::uint64_t run = slot.run.load(std::memory_order_relaxed);
+      if (!(run & Slot::kKept)) return;  // somebody took it
+      slot.run.store(run & ~Slot::kKept, std::memory_order_relaxed);
+    }
+    ReleasePlace();
+  }
+
+  bool AnyKept() const {
+    return AnySlot([](const Slot& slot) { return slot.run.load(std::memory_order_relaxed) & Slot::kKept; });
+  }
+
+  // Makes the places that threads keep free ones. False: there were none.
+  bool TakeKeptBack() {
+    int taken = 0;
+    {
+      const BiasedLock::Intrusion intrusion(slots_->runs);
+      AnySlot([&](Slot& slot) {
+        const std::uint64_t run = slot.run.load(std::memory_order_relaxed);
+        if (run & Slot::kKept) {
+          slot.run.store(run & ~Slot::kKept, std::memory_order_relaxed);
+          ++taken;
+        }
+        return false;
+      });
+    }
+    if (taken > 0) free_places_.fetch_add(taken, std::memory_order_seq_cst);
+    return taken > 0;
   }
 
   void ReleasePlace() {
@@ -387,8 +477,13 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void NotifyWork() {
     if (searching_.load(std::memory_order_seq_cst) != 0) return;
+    // All there may be are at work: each looks around when it is done.
+    if (!can_wake_.load(std::memory_order_seq_cst)) return;
     if (free_places_.load(std::memory_order_seq_cst) <= 0) {
-      if (!work_waits_.load(std::memory_order_seq_cst)) work_waits_.store(true, std::memory_order_seq_cst);
+      if (!work_waits_.load(std::memory_order_seq_cst)) {
+        work_waits_.store(true, std::memory_order_seq_cst);
+        TakeKeptBack();
+      }
       if (free_places_.load(std::memory_order_seq_cst) <= 0) {
         ArmMonitor();
         return;
@@ -419,19 +514,32 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
           most_threads_ = std::max(threads_, 1);
         }
       }
+      NoteWhoCanWake();
     }
     if (woken != nullptr) woken->parker.Unpark();
     // Without the lock: what is thread-local in user code is destroyed now, and may do anything.
     for (std::thread& thread : ended) thread.join();
   }
 
-  bool AnyWork() const {
+  // After each change of who is parked, or how many threads there are.
+  void NoteWhoCanWake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const bool can_wake = !parked_.empty() || threads_ < most_threads_;
+    if (can_wake_.load(std::memory_order_relaxed) != can_wake) can_wake_.store(can_wake, std::memory_order_seq_cst);
+  }
+
+  // Whether `holds` says so of one; asks until then.
+  template <class Holds>
+  bool AnySlot(Holds holds) const {
     const std::size_t count = slots_->count.load(std::memory_order_seq_cst);
     const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
-      if (!array[i].load(std::memory_order_relaxed)->deque.Empty()) return true;
+      if (holds(*array[i].load(std::memory_order_relaxed))) return true;
     }
     return false;
+  }
+
+  bool AnyWork() const {
+    return AnySlot([](const Slot& slot) { return !slot.deque.Empty(); });
   }
 
   Runnable* StealAny(Slot& thief) {
@@ -451,7 +559,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void Work() {
     Slot& slot = ThisSlot();
-    slot.worker = true;
+    slot.worker.store(true, std::memory_order_relaxed);
+    GiveKeptUp(slot);  // that the thread left which had the slot before
     HeldPlace held{this, nullptr};
     held_places = &held;
     while (Runnable* work = Search(slot)) {
@@ -462,13 +571,13 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       }
       bool has_place = true;
       slot.busy.store(true, std::memory_order_relaxed);
-      slot.NextRun(true);
+      BeginRun(slot);
       do {
         const std::string_view name = work->ScheduledName();
         slot.name.store(name.data(), std::memory_order_relaxed);
         slot.name_size.store(name.size(), std::memory_order_relaxed);
         work->RunScheduled();
-        has_place = slot.NextRun(true) || RegainPlace(slot);
+        has_place = BeginRun(slot) || RegainPlace(slot);
         if (!has_place || stopping() || returners_.load(std::memory_order_relaxed) > 0) break;
         work = Next(slot);
       } while (work != nullptr);
@@ -482,7 +591,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   bool RegainPlace(Slot& slot) {
     lent_.fetch_sub(1, std::memory_order_relaxed);
     if (TryTakePlace()) return true;
-    if (!slot.NextRun(false)) {
+    const BiasedLock::Section section(slots_->runs);
+    if (slot.NextRun(0) & Slot::kLent) {
       // The monitor lent what was not there any more, for a thread that stood still right here.
       lent_.fetch_sub(1, std::memory_order_relaxed);
       free_places_.fetch_sub(1, std::memory_order_seq_cst);
@@ -522,6 +632,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       MutexLock lock(mutex_);
       needed = !stopping_.load(std::memory_order_relaxed) && static_cast<int>(parked_.size()) < places_;
       if (needed) parked_.push_back(&slot);
+      NoteWhoCanWake();
     }
     if (!needed) {
       searching_.fetch_sub(1, std::memory_order_seq_cst);
@@ -533,11 +644,13 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     searching_.fetch_sub(1, std::memory_order_seq_cst);
     if (AnyWork()) {
       work_waits_.store(true, std::memory_order_seq_cst);
+      TakeKeptBack();
       if (free_places_.load(std::memory_order_seq_cst) > 0) {
         MutexLock lock(mutex_);
         const auto at = std::find(parked_.begin(), parked_.end(), &slot);
         if (at != parked_.end()) {
           parked_.erase(at);
+          NoteWhoCanWake();
           searching_.fetch_add(1, std::memory_order_seq_cst);
           return true;
         }
@@ -552,6 +665,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void EndThisThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     --threads_;
+    NoteWhoCanWake();
     const auto self = std::find_if(running_threads_.begin(), running_threads_.end(), [](const std::thread& thread) {
       return thread.get_id() == std::this_thread::get_id();
     });
@@ -579,17 +693,16 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       return;
     }
     bool lent = false;
-    const std::size_t count = slots_->count.load(std::memory_order_acquire);
-    const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < count; ++i) {
-      lent |= LendIfAsleep(*array[i].load(std::memory_order_relaxed));
-    }
+    AnySlot([&](Slot& slot) {
+      lent |= LendIfAsleep(slot);
+      return false;
+    });
     if (lent || free_places_.load(std::memory_order_seq_cst) > 0) NotifyWork();
     clock_.Arm(monitor_, SaturatingAdd(clock_.Now(), tick_));
   }
 
   bool LendIfAsleep(Slot& slot) {
-    std::uint64_t run = slot.run.load(std::memory_order_acquire);
+    const std::uint64_t run = slot.run.load(std::memory_order_acquire);
     if (!(run & Slot::kRunning)) {
       slot.seen_cpu = -1;
       return false;
@@ -600,7 +713,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     slot.seen_run = run;
     if (run & Slot::kLent) {
       // It runs again: nobody else gets a place for it until somebody gives one up.
-      if (!stood_still && slot.run.compare_exchange_strong(run, run & ~Slot::kLent, std::memory_order_acq_rel)) {
+      if (!stood_still && ChangeRun(slot, run, run & ~Slot::kLent)) {
         free_places_.fetch_sub(1, std::memory_order_seq_cst);
         lent_.fetch_sub(1, std::memory_order_relaxed);
       }
@@ -608,11 +721,18 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     }
     if (!stood_still || !SleepsInKernel(slot.tid.load(std::memory_order_relaxed))) return false;
     lent_.fetch_add(1, std::memory_order_relaxed);
-    if (!slot.run.compare_exchange_strong(run, run | Slot::kLent, std::memory_order_acq_rel)) {
+    if (!ChangeRun(slot, run, run | Slot::kLent)) {
       lent_.fetch_sub(1, std::memory_order_relaxed);
       return false;
     }
     ReleasePlace();
+    return true;
+  }
+
+  bool ChangeRun(Slot& slot, std::uint64_t from, std::uint64_t to) {
+    const BiasedLock::Intrusion intrusion(slots_->runs);
+    if (slot.run.load(std::memory_order_relaxed) != from) return false;
+    slot.run.store(to, std::memory_order_relaxed);
     return true;
   }
 
@@ -625,6 +745,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   alignas(64) std::atomic<int> searching_{0};
   std::atomic<int> returners_{0};
   std::atomic<bool> work_waits_{false};  // releasing a place must look for work
+  std::atomic<bool> can_wake_{true};     // some worker is parked, or may be started; written under the mutex
   std::atomic<bool> stopping_{false};
   std::atomic<bool> monitor_armed_{false};
   alignas(64) std::atomic<int> free_places_;
@@ -654,6 +775,7 @@ std::vector<std::string> Pool::Stop(Time deadline) {
   }
   slots_->stopping.store(true, std::memory_order_seq_cst);
   stopping_.store(true, std::memory_order_seq_cst);
+  HeavyFence();  // from here on outside threads see it, or are seen to be busy
   clock_.Cancel(monitor_);
   {
     MutexLock lock(mutex_);
@@ -666,17 +788,15 @@ std::vector<std::string> Pool::Stop(Time deadline) {
     stopper_ = &parker;
   }
   const auto discard = [this] {
-    const std::size_t count = slots_->count.load(std::memory_order_seq_cst);
-    const std::atomic<Slot*>* const array = slots_->array.load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < count; ++i) {
-      WorkDeque& deque = array[i].load(std::memory_order_relaxed)->deque;
-      while (!deque.Empty()) {
-        if (Runnable* const work = deque.Steal(/*at_once=*/true)) work->DiscardScheduled();
+    AnySlot([](Slot& slot) {
+      while (!slot.deque.Empty()) {
+        if (Runnable* const work = slot.deque.Steal(/*at_once=*/true)) work->DiscardScheduled();
       }
-    }
+      return false;
+    });
   };
   const auto all_ended = [this] {
-    if (slots_->helpers.load(std::memory_order_seq_cst) != 0) return false;
+    if (slots_->AnyHelper()) return false;
     MutexLock lock(mutex_);
     return threads_ == 0;
   };
@@ -704,7 +824,7 @@ std::vector<std::string> Pool::Stop(Time deadline) {
   MutexLock lock(slots_->mutex);
   slots_->stopper = nullptr;
   slots_->closed.store(true, std::memory_order_release);
-  const bool helpers_left = slots_->helpers.load(std::memory_order_seq_cst) != 0;
+  const bool helpers_left = slots_->AnyHelper();
   if (helpers_left) slots_->kept_pool = shared_from_this();
   if (!helpers_left && !threads_left) return abandoned;
   for (const std::unique_ptr<Slot>& slot : slots_->all) {

@@ -87,6 +87,15 @@ absl::Status Waiting::WaitForRecord(Record& record, Time deadline) {
 }
 
 absl::Status Waiting::HelpOrPark(Record& target) {
+  // The common case: a call that needs nothing else, and that nobody has begun.
+  if (target.is_call()) {
+    Call& call = static_cast<Call&>(target);
+    if (!call.has_refs() && !call.claimed() && RunInline(call) && target.ready()) return absl::OkStatus();
+  }
+  return HelpDownOrPark(target);
+}
+
+absl::Status Waiting::HelpDownOrPark(Record& target) {
   std::vector<RecordHold> path;  // from the target to what it needs first; each unready when it was added
   std::vector<RecordHold> unready;
   while (!target.ready()) {

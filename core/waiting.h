@@ -72,6 +72,8 @@ class Waiting {
   };
 
   absl::Status HelpOrPark(Record& target);
+  // Also runs what the target needs first.
+  absl::Status HelpDownOrPark(Record& target);
   // Sleeps until `target` or `inner` is ready.
   absl::Status Park(Record& target, Record& inner, Time deadline);
   absl::Status EnterGraph(Record* awaited, Time deadline);

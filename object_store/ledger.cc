@@ -49,7 +49,7 @@ Ledger::Shortage Ledger::TakeSlow(Charge charge, bool in_turn) {
         if (first_ == nullptr) {
           const std::int64_t credit = std::min(grant_, free_ / static_cast<std::int64_t>(kShards));
           free_ -= credit;
-          MyShard().credit.fetch_add(credit, std::memory_order_relaxed);
+          AddMyCredit(credit);
         }
       }
     }
@@ -57,12 +57,12 @@ Ledger::Shortage Ledger::TakeSlow(Charge charge, bool in_turn) {
   }
   if (shortage.lack != Lack::kNothing && charge.account != nullptr) {
     charge.account->bytes.fetch_sub(charge.bytes, std::memory_order_seq_cst);
-    if (waiting_.load(std::memory_order_seq_cst) != 0) GiveSlow(MyShard());
+    if (waiting_.load(std::memory_order_seq_cst) != 0) GiveSlow();
   }
   return shortage;
 }
 
-void Ledger::GiveSlow(Shard& shard) {
+void Ledger::GiveSlow() {
   std::vector<core::Parker*> wake;
   {
     core::MutexLock lock(mutex_);
@@ -71,9 +71,9 @@ void Ledger::GiveSlow(Shard& shard) {
       CallIn();
       Serve(wake);
     } else {
-      const std::int64_t credit = shard.credit.exchange(0, std::memory_order_seq_cst);
+      const std::int64_t credit = TakeMyCredit();
       const std::int64_t kept = std::min(credit, grant_);
-      shard.credit.fetch_add(kept, std::memory_order_relaxed);
+      AddMyCredit(kept);
       free_ += credit - kept;
     }
     BeginEpoch();
@@ -81,11 +81,30 @@ void Ledger::GiveSlow(Shard& shard) {
   UnparkAll(wake);
 }
 
+std::int64_t Ledger::TakeMyCredit() {
+  Shard& shard = MyShard();
+  if (!HasOwnShard()) return shard.credit.exchange(0, std::memory_order_seq_cst);
+  const std::int64_t credit = shard.credit.load(std::memory_order_relaxed);
+  shard.credit.store(0, std::memory_order_relaxed);
+  return credit;
+}
+
+void Ledger::AddMyCredit(std::int64_t bytes) {
+  Shard& shard = MyShard();
+  if (HasOwnShard()) {
+    shard.credit.store(shard.credit.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  } else {
+    shard.credit.fetch_add(bytes, std::memory_order_relaxed);
+  }
+}
+
 void Ledger::CallIn() {
+  free_ += TakeMyCredit();
+  const auto has_credit = [](const Shard& shard) { return shard.credit.load(std::memory_order_relaxed) != 0; };
+  if (std::none_of(shards_.begin(), shards_.end(), has_credit)) return;
+  const core::BiasedLock::Intrusion intrusion(credits_);
   for (Shard& shard : shards_) {
-    if (shard.credit.load(std::memory_order_seq_cst) != 0) {
-      free_ += shard.credit.exchange(0, std::memory_order_seq_cst);
-    }
+    if (has_credit(shard)) free_ += shard.credit.exchange(0, std::memory_order_seq_cst);
   }
 }
 
@@ -113,7 +132,8 @@ void Ledger::Enqueue(Waiter& waiter) {
     (last_ != nullptr ? last_->next : first_) = &waiter;
     last_ = &waiter;
     waiting_.fetch_add(1, std::memory_order_seq_cst);
-    // From here on each release comes to the mutex. What was released before lies in the credits.
+    // From here on each release comes to the mutex. What was released before lies in the credits, to be seen by all.
+    core::HeavyFence();
     CallIn();
     Serve(wake);
     BeginEpoch();
@@ -282,7 +302,7 @@ std::size_t Ledger::UnnamedBytes() {
 
 void Ledger::SetQuota(const core::AccountId& id, std::size_t bytes) {
   AccountFor(id).quota.store(bytes, std::memory_order_seq_cst);
-  if (waiting_.load(std::memory_order_seq_cst) != 0) GiveSlow(MyShard());
+  if (waiting_.load(std::memory_order_seq_cst) != 0) GiveSlow();
 }
 
 }  // namespace rustyray::object_store

@@ -1,8 +1,9 @@
 // Ledger: how much a store holds, and the strict limit of it, without a lock or a shared word in the common case.
 //
-// Each thread takes room from its shard's credit and gives room back to it. A shard without enough credit gets some
-// under the mutex; before anything is refused, the credit of all shards is called in. Credit is room that nobody uses,
-// so what is in use never exceeds limit - credit - free <= limit.
+// Each thread takes room from its shard's credit and gives room back to it, within sections of a BiasedLock: no atomic
+// step. A shard without enough credit gets some under the mutex; before anything is refused, the credit of all shards is
+// called in, in an intrusion. Credit is room that nobody uses, so what is in use never exceeds limit - credit - free <=
+// limit.
 // Waiters are served in the order they came; one that its account's quota holds back does not hold back others. Who
 // does not wait may take what is free while others wait for more.
 // Threads: all methods, any thread.
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "core/biased_lock.h"
 #include "core/id.h"
 #include "core/mutex.h"
 #include "core/parker.h"
@@ -86,16 +88,13 @@ class Ledger {
   // Takes room, or says what is missing. `in_turn`: not ahead of waiters.
   Shortage Take(Charge charge, bool in_turn) {
     if (charge.account != nullptr && !charge.account->TryAdd(charge.bytes)) return QuotaShortage(charge);
-    if (!(in_turn && waiting_.load(std::memory_order_relaxed) != 0) && TakeCredit(MyShard(), charge.bytes)) return {};
+    if (!(in_turn && waiting_.load(std::memory_order_relaxed) != 0) && TakeCredit(charge.bytes)) return {};
     return TakeSlow(charge, in_turn);
   }
   // Gives room back; wakes waiters.
   void Give(Charge charge) {
     if (charge.account != nullptr) charge.account->bytes.fetch_sub(charge.bytes, std::memory_order_seq_cst);
-    Shard& shard = MyShard();
-    const auto bytes = static_cast<std::int64_t>(charge.bytes);
-    const std::int64_t credit = shard.credit.fetch_add(bytes, std::memory_order_seq_cst) + bytes;
-    if (credit > most_credit_ || waiting_.load(std::memory_order_seq_cst) != 0) GiveSlow(shard);
+    if (GiveCredit(static_cast<std::int64_t>(charge.bytes))) GiveSlow();
   }
 
   void Enqueue(Waiter& waiter);
@@ -144,7 +143,7 @@ class Ledger {
 
  private:
   struct alignas(64) Shard {
-    std::atomic<std::int64_t> credit{0};
+    std::atomic<std::int64_t> credit{0};  // changed by its own thread in sections; if shared, by atomic steps
     std::atomic<std::int64_t> lowest{0};  // credit since the epoch began, for the peak
     std::atomic<std::int64_t> objects{0};
     std::atomic<std::int64_t> opaque_objects{0};
@@ -168,15 +167,40 @@ class Ledger {
       shard.objects.fetch_add(change, std::memory_order_release);
     }
   }
-  static bool TakeCredit(Shard& shard, std::size_t bytes) {
-    std::int64_t credit = shard.credit.load(std::memory_order_relaxed);
+  // False: there is not enough.
+  bool TakeCredit(std::size_t bytes) {
+    Shard& shard = MyShard();
     std::int64_t left;
-    do {
+    if (HasOwnShard()) [[likely]] {
+      const core::BiasedLock::Section section(credits_);
+      const std::int64_t credit = shard.credit.load(std::memory_order_relaxed);
       if (static_cast<std::uint64_t>(credit) < bytes) return false;  // credit is never negative
+      left = credit - static_cast<std::int64_t>(bytes);
+      shard.credit.store(left, std::memory_order_relaxed);
+      if (left < shard.lowest.load(std::memory_order_relaxed)) shard.lowest.store(left, std::memory_order_relaxed);
+      return true;
+    }
+    std::int64_t credit = shard.credit.load(std::memory_order_relaxed);
+    do {
+      if (static_cast<std::uint64_t>(credit) < bytes) return false;
       left = credit - static_cast<std::int64_t>(bytes);
     } while (!shard.credit.compare_exchange_weak(credit, left, std::memory_order_relaxed));
     if (left < shard.lowest.load(std::memory_order_relaxed)) shard.lowest.store(left, std::memory_order_relaxed);
     return true;
+  }
+  // Whether the rest is GiveSlow's: there is too much credit, or somebody waits. Who begins to wait fences, and so
+  // either finds the credit or is seen here.
+  bool GiveCredit(std::int64_t bytes) {
+    Shard& shard = MyShard();
+    if (HasOwnShard()) [[likely]] {
+      const core::BiasedLock::Section section(credits_);
+      const std::int64_t credit = shard.credit.load(std::memory_order_relaxed) + bytes;
+      shard.credit.store(credit, std::memory_order_relaxed);
+      core::LightFence();
+      return credit > most_credit_ || waiting_.load(std::memory_order_relaxed) != 0;
+    }
+    const std::int64_t credit = shard.credit.fetch_add(bytes, std::memory_order_seq_cst) + bytes;
+    return credit > most_credit_ || waiting_.load(std::memory_order_seq_cst) != 0;
   }
   static void CountOpaque(Shard& shard, std::int64_t objects, std::int64_t bytes) {
     shard.opaque_objects.fetch_add(objects, std::memory_order_relaxed);
@@ -185,8 +209,12 @@ class Ledger {
   static Shortage QuotaShortage(const Charge& charge);
 
   Shortage TakeSlow(Charge charge, bool in_turn);
-  void GiveSlow(Shard& shard);
+  void GiveSlow();
   void TellWaitersSlow();
+  // Of this thread's shard; under the mutex nobody calls it in, so that no section is needed.
+  std::int64_t TakeMyCredit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddMyCredit(std::int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // All credit that can be seen becomes free_.
   void CallIn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -199,6 +227,7 @@ class Ledger {
   const std::int64_t grant_;        // credit a shard gets at a time
   const std::int64_t most_credit_;  // credit a shard may keep
   std::array<Shard, kShards> shards_;
+  core::BiasedLock credits_;  // of the shards that threads have to themselves; after the mutex
   std::atomic<std::uint32_t> waiting_{0};  // written under the mutex
 
   core::Mutex mutex_;

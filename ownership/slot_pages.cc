@@ -1,19 +1,31 @@
 #include "ownership/slot_pages.h"
 
-#include <sched.h>
+#include <pthread.h>
 
 #include <array>
 #include <utility>
 #include <vector>
 
+#include "core/biased_lock.h"
 #include "core/mutex.h"
 
 namespace rustyray::ownership {
 namespace {
 
-constexpr std::uintptr_t kRead = 1;
-constexpr std::uintptr_t kFree = 2;
-constexpr std::uintptr_t kMarks = kRead | kFree;
+using core::BiasedLock;
+
+constexpr std::uintptr_t kFree = 1;
+
+// In sections of it records come and go; in its intrusions they are read.
+constinit BiasedLock records_lock;
+
+// A fork waits until no report is under way, whose thread the child would miss.
+void HoldAcrossForks() {
+  { const BiasedLock::Section section(records_lock); }  // so that what intrusions need is locked after them
+  pthread_atfork([]() ABSL_NO_THREAD_SAFETY_ANALYSIS { records_lock.Intrude(); },
+                 []() ABSL_NO_THREAD_SAFETY_ANALYSIS { records_lock.Leave(); },
+                 []() ABSL_NO_THREAD_SAFETY_ANALYSIS { records_lock.Leave(); });
+}
 
 constexpr std::size_t kPageBytes = 8192;
 constexpr std::size_t kSlotsPerPage = kPageBytes / sizeof(Slot) - 1;
@@ -40,7 +52,10 @@ struct Registry {
   std::vector<Page*> orphans ABSL_GUARDED_BY(mutex);
 
   static Registry& Get() {
-    static Registry* const registry = new Registry;
+    static Registry* const registry = [] {
+      HoldAcrossForks();
+      return new Registry;
+    }();
     return *registry;
   }
   Page* PageFor(ThreadSlots& slots) {
@@ -76,21 +91,28 @@ struct ThreadSlots {
   }
   Slot* PopFree() {
     Slot* const slot = free;
-    free = reinterpret_cast<Slot*>(slot->word.load(std::memory_order_relaxed) & ~kMarks);
+    free = reinterpret_cast<Slot*>(slot->word.load(std::memory_order_relaxed) & ~kFree);
     return slot;
   }
 
   std::size_t Collect(Page& page) {
     std::size_t found = 0;
+    bool stale = false;
     for (Slot& slot : page.slots) {
-      std::uintptr_t word = slot.word.load(std::memory_order_acquire);
-      if (word != 0) {
-        // A closed owner tells no more: what it left here will not be taken out, but a late taker may be on its way.
-        if ((word & kMarks) != 0 || !IsStale(slot) ||
-            !slot.word.compare_exchange_strong(word, 0, std::memory_order_acq_rel)) {
-          continue;
-        }
+      const std::uintptr_t word = slot.word.load(std::memory_order_acquire);
+      if (word == 0) {
+        PushFree(slot);
+        ++found;
+      } else {
+        stale = stale || ((word & kFree) == 0 && IsStale(slot));
       }
+    }
+    if (!stale) return found;
+    // A closed owner tells no more, so what it left here will not be taken out; but a late taker may be on its way.
+    const BiasedLock::Intrusion intrusion(records_lock);
+    for (Slot& slot : page.slots) {
+      const std::uintptr_t word = slot.word.load(std::memory_order_relaxed);
+      if (word == 0 || (word & kFree) != 0 || !IsStale(slot)) continue;
       PushFree(slot);
       ++found;
     }
@@ -145,7 +167,7 @@ struct EndOfThread {
 
 Slot* Fill(Slot* slot, core::Record& record) {
   slot->owner.store(record.owner(), std::memory_order_relaxed);
-  slot->word.store(reinterpret_cast<std::uintptr_t>(&record), std::memory_order_release);
+  slot->word.store(reinterpret_cast<std::uintptr_t>(&record), std::memory_order_relaxed);
   return slot;
 }
 
@@ -154,6 +176,7 @@ Slot* Fill(Slot* slot, core::Record& record) {
     SharedSlots& shared = SharedSlots::Get();
     core::MutexLock lock(shared.mutex);
     if (shared.slots.free == nullptr) shared.slots.Refill();
+    const BiasedLock::Section section(records_lock);
     return Fill(shared.slots.PopFree(), record);
   }
   if (my_slots == nullptr) {
@@ -162,6 +185,7 @@ Slot* Fill(Slot* slot, core::Record& record) {
     static_cast<void>(at_end);
   }
   if (my_slots->free == nullptr) my_slots->Refill();
+  const BiasedLock::Section section(records_lock);
   return Fill(my_slots->PopFree(), record);
 }
 
@@ -170,21 +194,20 @@ Slot* Fill(Slot* slot, core::Record& record) {
 Slot* SlotPages::Put(core::Record& record) {
   ThreadSlots* const slots = my_slots;
   if (slots == nullptr || slots->free == nullptr) return PutSlow(record);
+  const BiasedLock::Section section(records_lock);
   return Fill(slots->PopFree(), record);
 }
 
 void SlotPages::Take(Slot& slot, core::Record& record) {
-  const auto address = reinterpret_cast<std::uintptr_t>(&record);
   ThreadSlots* const slots = my_slots;
-  const bool mine = slots != nullptr && PageOf(slot).owner.load(std::memory_order_relaxed) == slots;
-  const std::uintptr_t left = mine ? reinterpret_cast<std::uintptr_t>(slots->free) | kFree : 0;
-  std::uintptr_t word = address;
-  while (!slot.word.compare_exchange_weak(word, left, std::memory_order_acq_rel, std::memory_order_acquire)) {
-    if ((word & ~kRead) != address) return;  // its store was closed, and the slot is another's by now
-    if ((word & kRead) != 0) sched_yield();
-    word = address;
+  const BiasedLock::Section section(records_lock);
+  // Another's: the record's store was closed, and the slot is used again.
+  if (slot.word.load(std::memory_order_relaxed) != reinterpret_cast<std::uintptr_t>(&record)) return;
+  if (slots != nullptr && PageOf(slot).owner.load(std::memory_order_relaxed) == slots) {
+    slots->PushFree(slot);
+  } else {
+    slot.word.store(0, std::memory_order_release);
   }
-  if (mine) slots->free = &slot;
 }
 
 void SlotPages::ForEach(const core::HandleObserver* observer, absl::FunctionRef<void(core::Record&)> read) {
@@ -195,23 +218,12 @@ void SlotPages::ForEach(const core::HandleObserver* observer, absl::FunctionRef<
     pages = registry.all;
   }
   for (Page* const page : pages) {
+    const BiasedLock::Intrusion intrusion(records_lock);
     for (Slot& slot : page->slots) {
-      std::uintptr_t word = slot.word.load(std::memory_order_relaxed);
-      while (word != 0 && (word & kFree) == 0) {
-        if ((word & kRead) != 0) {  // another report reads it
-          sched_yield();
-          word = slot.word.load(std::memory_order_relaxed);
-          continue;
-        }
-        if (!slot.word.compare_exchange_weak(word, word | kRead, std::memory_order_acquire,
-                                             std::memory_order_relaxed)) {
-          continue;
-        }
-        const core::RecordOwner* const owner = slot.owner.load(std::memory_order_relaxed);
-        if (!owner->closed() && owner->observer() == observer) read(*reinterpret_cast<core::Record*>(word));
-        slot.word.store(word, std::memory_order_release);
-        break;
-      }
+      const std::uintptr_t word = slot.word.load(std::memory_order_relaxed);
+      if (word == 0 || (word & kFree) != 0) continue;
+      const core::RecordOwner* const owner = slot.owner.load(std::memory_order_relaxed);
+      if (!owner->closed() && owner->observer() == observer) read(*reinterpret_cast<core::Record*>(word));
     }
   }
 }

@@ -1,13 +1,13 @@
-// SlotPages: a list of the live records of the process that is written without locks. Internal to //ownership.
+// SlotPages: a list of the live records of the process that is written without locks or atomic steps. Internal
+// to //ownership.
 //
 // Each thread owns pages of slots and takes free slots from a list of its own. A slot's word is one of: a record's
-// address; the same with kRead set; a link of its owner's free list (kFree set); 0: given up by another thread, to be
-// found by its owner when the free list is empty.
+// address; a link of its owner's free list (kFree set); 0: given up by another thread, to be found by its owner when the
+// free list is empty.
 // Invariants:
 //   - Who put a record in a slot takes it out before the record may go: so a record in a slot is alive, as long as its
 //     owner tells of last handles (is not closed).
-//   - A reader sets kRead (address -> address|kRead) while it reads the record and clears it then; nobody takes a
-//     record out while kRead is set. Between the two the reader does nothing that can block.
+//   - Records come and go within sections of one BiasedLock; a report reads them within its intrusions, a page each.
 //   - Pages are never freed: those of ended threads pass to others. Nor are owners that have an observer (stores see to
 //     that), so that a slot can say that its record's owner is closed without a look at the record.
 // There is one list for the process, of all observers.
@@ -33,7 +33,7 @@ class SlotPages {
  public:
   // Lists `record`. Its owner is known.
   static Slot* Put(core::Record& record);
-  // Takes `record` out of `slot`, after readers of it are done.
+  // Takes `record` out of `slot`. Nobody reads it afterwards.
   static void Take(Slot& slot, core::Record& record);
   // Calls `read` for each record in the list whose owner is not closed and has the observer `observer`. `read` must
   // not block, and not keep the record.

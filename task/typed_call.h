@@ -140,10 +140,8 @@ class TypedCall final : public core::Call {
     DropArguments();
     if (error != nullptr) {
       SealError(std::move(error));
-    } else if (BeginSeal()) {
-      SealResult();
     } else {
-      DropResult();  // cancelled meanwhile: the late result is dropped
+      SealValue(ResultInRoom(), sizeof(Arguments));  // if it was cancelled meanwhile, the late result is dropped
     }
   }
 
@@ -168,14 +166,13 @@ class TypedCall final : public core::Call {
     if (end == RunEnd::kSeals && error != nullptr) {
       PublishError(std::move(error));
     } else if (end == RunEnd::kSeals) {
-      SealResult();
+      PublishValue(ResultInRoom(), sizeof(Arguments));
     } else if (error == nullptr) {
-      DropResult();
+      std::launder(reinterpret_cast<Result*>(room_))->~Result();
     }
   }
 
-  void SealResult() { SealValue({.type = &core::TypeInfoOf<Result, Policy>(), .data = room_}, sizeof(Arguments)); }
-  void DropResult() { std::launder(reinterpret_cast<Result*>(room_))->~Result(); }
+  core::Value ResultInRoom() { return {.type = &core::TypeInfoOf<Result, Policy>(), .data = room_}; }
 
   void DropArguments() override {
     arguments_.~Arguments();

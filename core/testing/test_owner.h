@@ -109,14 +109,14 @@ template <class T>
 class Promised final : public Record {
  public:
   explicit Promised(RecordOwner& owner) : Record(0, false) { Adopt(owner); }
-  // False when it was sealed already.
+  // False when it was sealed already. Any number of threads may try.
   bool Seal(T value) {
-    if (!BeginSeal()) return false;
-    SealValue({.type = &TypeInfoOf<T, CoreCodecs>(), .data = ::new (room_) T(std::move(value))}, 0);
-    return true;
+    if (made_.exchange(true)) return false;
+    return SealValue({.type = &TypeInfoOf<T, CoreCodecs>(), .data = ::new (room_) T(std::move(value))}, 0);
   }
 
  private:
+  std::atomic<bool> made_{false};
   alignas(T) std::byte room_[sizeof(T)];
 };
 

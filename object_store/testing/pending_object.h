@@ -32,10 +32,8 @@ class PendingObject final : public core::Record {
 
   // `size_beside`: bytes to be accounted with the value.
   void Seal(T value, std::size_t size_beside = 0) {
-    if (BeginSeal()) {
-      void* const object = ::new (room_) T(std::move(value));
-      SealValue({.type = &core::TypeInfoOf<T>(), .data = object}, size_beside);
-    }
+    void* const object = ::new (room_) T(std::move(value));
+    SealValue({.type = &core::TypeInfoOf<T>(), .data = object}, size_beside);
     DropHold();
   }
   void Abandon() { DropHold(); }

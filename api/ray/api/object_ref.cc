@@ -26,9 +26,6 @@ Time Deadline(Runtime& runtime, int timeout_ms) {
 }  // namespace
 
 absl::Status AwaitObject(const ObjectRef& ref, std::string_view raw_type, int timeout_ms) {
-  if (ref.ready() && current_runtime.load(std::memory_order_acquire) != nullptr) [[likely]] {
-    return ref.AwaitType(raw_type, rustyray::core::kNever);
-  }
   const RuntimeUse runtime;
   if (!runtime) return runtime.status();
   return ref.AwaitType(raw_type, Deadline(*runtime.operator->(), timeout_ms));

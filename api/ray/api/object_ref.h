@@ -159,6 +159,10 @@ absl::StatusOr<std::shared_ptr<internal::StoredFor<T>>> TryGet(ObjectRef<T>&& re
     return status;
   }
   rustyray::core::ObjectRef taken = internal::RefAccess::Take(std::move(ref));
+  rustyray::core::Record& record = *taken.record();
+  if (record.value().native && record.TakeIfOnlyHandle()) [[likely]] {
+    return internal::MakeObject<Stored>(std::move(*static_cast<Stored*>(const_cast<void*>(record.value().data))));
+  }
   absl::StatusOr<Stored> object = std::move(taken).template Take<Stored>();
   if (!object.ok()) {
     ref = internal::RefAccess::Make<T>(std::move(taken));

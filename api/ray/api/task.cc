@@ -1,7 +1,5 @@
 #include "ray/api/task.h"
 
-#include <array>
-
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 
@@ -13,16 +11,8 @@ using rustyray::task::AnyFunction;
 using rustyray::task::Registration;
 
 const Registration* FindFunction(Runtime& runtime, AnyFunction function) {
-  // Registrations live for ever, so what was found once stays right; another runtime knows the same list.
-  struct Known {
-    AnyFunction function = nullptr;
-    const Registration* registration = nullptr;
-  };
-  static thread_local constinit std::array<Known, 16> known{};
-  Known& entry = known[(reinterpret_cast<std::uintptr_t>(function) >> 4) % known.size()];
-  if (entry.function == function) return entry.registration;
   const Registration* const found = runtime.tasks().registry().Find(function);
-  if (found != nullptr) entry = {function, found};
+  if (found != nullptr) known_functions.For(function) = {function, found};
   return found;
 }
 
