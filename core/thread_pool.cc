@@ -293,8 +293,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   // How often an idle worker looks around before it parks, and how long it pauses in between, at most. Longer searches
   // make the next wake-up cheaper for the one who schedules, and take the processor from it; each look takes a cache
   // line from it.
-  static constexpr int kSearchRounds = 20;
-  static constexpr int kMostPauses = 64;
+  static constexpr int kSearchRounds = 10;
+  static constexpr int kMostPauses = 256;
 
   static std::uint64_t NextId() {
     static std::atomic<std::uint64_t> next{1};
@@ -644,8 +644,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     searching_.fetch_sub(1, std::memory_order_seq_cst);
     if (AnyWork()) {
       work_waits_.store(true, std::memory_order_seq_cst);
-      TakeKeptBack();
-      if (free_places_.load(std::memory_order_seq_cst) > 0) {
+      const auto any_free = [this] { return free_places_.load(std::memory_order_seq_cst) > 0; };
+      if (any_free() || (TakeKeptBack() && any_free())) {
         MutexLock lock(mutex_);
         const auto at = std::find(parked_.begin(), parked_.end(), &slot);
         if (at != parked_.end()) {
