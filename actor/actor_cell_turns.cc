@@ -78,7 +78,7 @@ void ActorCell::Discard() {
 void ActorCell::RunTurn(const core::Call* until) {
   static constexpr int kShare = 64;  // calls that one turn runs before it lets others have the thread
   int ran = 0;
-  bool enough = false;  // what is left is for another turn
+  bool enough = false;             // what is left is for another turn
   core::Call* ran_last = nullptr;  // still in running_: one lock for its end and the next one's beginning
   for (;;) {
     enum class Do { kCall, kFail, kSubmit, kCreate, kEnd } what = Do::kCall;

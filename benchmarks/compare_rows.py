@@ -80,6 +80,7 @@ ROWS = [
         'ray': 'get_small',
         'cluster': 'get_small'
     }),
+    _row('view_small, bare shared_ptr', ('costs', 'view_64B'), NONE, None, ('costs', 'shared_ptr_copy')),
     _row('view_100MiB, time of 64 B', ('costs', 'view_100MiB'), TIME, 1.5, ('costs', 'view_64B')),
     _row('pass_100MiB_to_task, time of 64 B', ('costs', 'pass_100MiB_to_task'), TIME, 2,
          ('costs', 'pass_64B_to_task')),

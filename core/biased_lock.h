@@ -1,18 +1,17 @@
 // BiasedLock: for state of which each thread changes a part of its own all the time, and which somebody looks at as a
 // whole, or takes from, now and then.
 //
-// A thread changes its part within a Section: a few instructions of its own cache lines, no atomic read-modify-write and
-// no fence. Who wants the parts of others begins an Intrusion: it takes the lock's mutex, says so, makes what all threads
-// stored visible (membarrier(2), under a microsecond, and about half of one for each thread that runs meanwhile), and
-// waits for those inside. Sections that begin meanwhile wait for its end on the mutex.
-// Invariant: no thread is within a Section of a lock while an Intrusion of that lock is under way, save one that has the
-// lock's mutex; so Sections exclude Intrusions, and not each other: what two of them touch must not be the same.
-// Rules: a Section is short, allocates nothing, takes no lock, calls nothing foreign and does not nest, not even with
-// one of another lock. An Intrusion is not begun within a Section. What is changed is still std::atomic, accessed with
-// relaxed order, where others look at it outside of Intrusions.
-// Also here: LightFence and HeavyFence, for "store here, then look there" of a thread on a hot path against the same,
-// the other way round, of one that is not. Of the two at least one sees the other's store.
-// Threads: all of it, any thread. Locks must outlive those that use them.
+// A thread changes its part within a Section: a few instructions of its own cache lines, no atomic read-modify-write
+// and no fence. Who wants the parts of others begins an Intrusion: it takes the lock's mutex, says so, makes what all
+// threads stored visible (membarrier(2), under a microsecond, and about half of one for each thread that runs
+// meanwhile), and waits for those inside. Sections that begin meanwhile wait for its end on the mutex. Invariant: no
+// thread is within a Section of a lock while an Intrusion of that lock is under way, save one that has the lock's
+// mutex; so Sections exclude Intrusions, and not each other: what two of them touch must not be the same. Rules: a
+// Section is short, allocates nothing, takes no lock, calls nothing foreign and does not nest, not even with one of
+// another lock. An Intrusion is not begun within a Section. What is changed is still std::atomic, accessed with relaxed
+// order, where others look at it outside of Intrusions. Also here: LightFence and HeavyFence, for "store here, then
+// look there" of a thread on a hot path against the same, the other way round, of one that is not. Of the two at least
+// one sees the other's store. Threads: all of it, any thread. Locks must outlive those that use them.
 #ifndef RUSTYRAY_CORE_BIASED_LOCK_H_
 #define RUSTYRAY_CORE_BIASED_LOCK_H_
 

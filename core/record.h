@@ -5,8 +5,8 @@
 //
 // Invariants:
 //   - Sealing happens once. A value is set and admitted before its one maker tries to seal it, in the step that
-//     publishes it; an error lies apart, so that who seals one meanwhile writes nothing that the maker writes. The loser
-//     destroys what it made.
+//     publishes it; an error lies apart, so that who seals one meanwhile writes nothing that the maker writes. The
+//     loser destroys what it made.
 //   - Claiming and sealing are apart: who wins Claim, and nobody else, destroys the arguments of a call.
 //   - The value goes with the last handle, unless a View is out: then with the last View. A cache object's value goes
 //     when it is evicted, or with its storage.
@@ -213,6 +213,8 @@ class Record {
   void set_cache() { state_.fetch_or(kCache, std::memory_order_relaxed); }
   // Sets the value of a record that nobody else can see yet, admitted as `accounted` bytes.
   void SetValue(const Value& value) { value_ = value; }
+  // Whether it has none of the marks that make its end something special to its store.
+  bool is_plain() const { return !(state(std::memory_order_acquire) & (kCache | kIndexed | kAbandoned | kCharged)); }
   // The owner's mark on a value whose Views outlive its handles.
   void set_abandoned() { state_.fetch_or(kAbandoned, std::memory_order_relaxed); }
   bool is_abandoned() const { return state(std::memory_order_relaxed) & kAbandoned; }
@@ -276,8 +278,8 @@ class Record {
   bool is_sealed_or_void() const { return state(std::memory_order_acquire) & (kSealing | kVoid); }
   // False, and no effect, when it is sealed or may not run again. True also when it was void before.
   bool MakeVoid();
-  // At the end of a run that may be void: whether it is, and seals nothing; else who seals. Who does goes on with one of
-  // the two below.
+  // At the end of a run that may be void: whether it is, and seals nothing; else who seals. Who does goes on with one
+  // of the two below.
   enum class RunEnd : std::uint8_t { kSeals, kSealedBefore, kVoid };
   RunEnd EndRun();
   void PublishValue(const Value& value, std::size_t size_beside);

@@ -22,7 +22,7 @@ struct RecordExtras {
   std::atomic<int> live_anchors{0};    // anchors whose deleter has not run
   std::vector<ObjectRef> inner;
   std::atomic<std::uint64_t> recency{0};
-  ErrorPtr error;  // of who won the sealing; published with kError
+  ErrorPtr error;             // of who won the sealing; published with kError
   Account* charge = nullptr;  // whom the bytes are charged to, if not to the owner's own account
   std::atomic<std::uint64_t> place{0};
 };

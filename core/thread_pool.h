@@ -1,7 +1,8 @@
 // ThreadPool: the executor with threads. Work stealing, running places, and growth for threads that sleep.
 //
-// Places: at most `places` threads run scheduled work at once, workers and helping outside threads together. A thread
-// in a wait lends its place. Code that sleeps otherwise (sleep, I/O, a lock of the user's) is found out by a timer that
+// Places: at most `places` threads run scheduled work at once, workers and helping outside threads together. An outside
+// thread keeps the place with which it helped for the next time, until somebody wants one. A thread in a wait lends its
+// place. Code that sleeps otherwise (sleep, I/O, a lock of the user's) is found out by a timer that
 // is armed only while work waits and no place is free: a place is lent when the thread's CPU clock stood still over a
 // tick and the kernel says that it sleeps. Such a thread gives its place up when it ends its work. CPU-bound work never
 // gets more threads than places.

@@ -56,11 +56,13 @@ class WorkDeque {
     return work;
   }
 
-  // Takes `work` back if it is the newest.
+  // Takes `work` back if it is the newest. A lone one is taken as a thief would, from the top: one step for two.
   bool PopIf(const Runnable* work) {
-    const std::int64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
-    if (top_.load(std::memory_order_relaxed) > bottom) return false;
-    if (array_.load(std::memory_order_relaxed)->At(bottom).load(std::memory_order_relaxed) != work) return false;
+    const std::int64_t newest = bottom_.load(std::memory_order_relaxed) - 1;
+    std::int64_t top = top_.load(std::memory_order_relaxed);
+    if (top > newest) return false;
+    if (array_.load(std::memory_order_relaxed)->At(newest).load(std::memory_order_relaxed) != work) return false;
+    if (top == newest) return top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst);
     return Pop() != nullptr;
   }
 

@@ -1,12 +1,10 @@
 // Ledger: how much a store holds, and the strict limit of it, without a lock or a shared word in the common case.
 //
 // Each thread takes room from its shard's credit and gives room back to it, within sections of a BiasedLock: no atomic
-// step. A shard without enough credit gets some under the mutex; before anything is refused, the credit of all shards is
-// called in, in an intrusion. Credit is room that nobody uses, so what is in use never exceeds limit - credit - free <=
-// limit.
-// Waiters are served in the order they came; one that its account's quota holds back does not hold back others. Who
-// does not wait may take what is free while others wait for more.
-// Threads: all methods, any thread.
+// step. A shard without enough credit gets some under the mutex; before anything is refused, the credit of all shards
+// is called in, in an intrusion. Credit is room that nobody uses, so what is in use never exceeds limit - credit - free
+// <= limit. Waiters are served in the order they came; one that its account's quota holds back does not hold back
+// others. Who does not wait may take what is free while others wait for more. Threads: all methods, any thread.
 #ifndef RUSTYRAY_OBJECT_STORE_LEDGER_H_
 #define RUSTYRAY_OBJECT_STORE_LEDGER_H_
 
@@ -227,7 +225,7 @@ class Ledger {
   const std::int64_t grant_;        // credit a shard gets at a time
   const std::int64_t most_credit_;  // credit a shard may keep
   std::array<Shard, kShards> shards_;
-  core::BiasedLock credits_;  // of the shards that threads have to themselves; after the mutex
+  core::BiasedLock credits_;               // of the shards that threads have to themselves; after the mutex
   std::atomic<std::uint32_t> waiting_{0};  // written under the mutex
 
   core::Mutex mutex_;

@@ -266,6 +266,12 @@ core::ErrorPtr StoreCore::AdmitHere(core::Record& record) {
 }
 
 void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
+  if (placement_ == nullptr && record.is_plain()) [[likely]] {  // the common case of what is below
+    const bool opaque = IsOpaque(record.value());
+    ledger_.Give({.bytes = bytes});
+    ledger_.DiscountObject(bytes, opaque);
+    return;
+  }
   if (placement_ != nullptr && !record.value().native) placement_->Free(record);
   if (record.is_abandoned()) viewed_.AbandonedGone(record, bytes);
   if (record.is_cache() && !record.is_indexed()) order_.Forget(record);

@@ -2,9 +2,8 @@
 // to //ownership.
 //
 // Each thread owns pages of slots and takes free slots from a list of its own. A slot's word is one of: a record's
-// address; a link of its owner's free list (kFree set); 0: given up by another thread, to be found by its owner when the
-// free list is empty.
-// Invariants:
+// address; a link of its owner's free list (kFree set); 0: given up by another thread, to be found by its owner when
+// the free list is empty. Invariants:
 //   - Who put a record in a slot takes it out before the record may go: so a record in a slot is alive, as long as its
 //     owner tells of last handles (is not closed).
 //   - Records come and go within sections of one BiasedLock; a report reads them within its intrusions, a page each.

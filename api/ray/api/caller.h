@@ -29,7 +29,8 @@ class Caller {
     static_assert(sizeof...(A) == Signature::kArity, "Remote must be given as many arguments as the function takes");
     if constexpr (sizeof...(A) == Signature::kArity) {
       // The common case, without a StatusOr around it.
-      if (const RuntimeUse runtime; runtime && !FirstEmptyRef<typename Signature::Parameters>(arguments...)) [[likely]] {
+      if (const RuntimeUse runtime; runtime && !FirstEmptyRef<typename Signature::Parameters>(arguments...))
+          [[likely]] {
         return RefAccess::MakeAs<Result>(
             static_cast<Self&>(*this).Submit(*runtime.operator->(), std::forward<A>(arguments)...));
       }

@@ -38,8 +38,8 @@ using rustyray::core::CancelToken;
 
 namespace internal {
 
-// The functions that this thread called lately. Registrations live for ever, so what was found once stays right; another
-// runtime knows the same list.
+// The functions that this thread called lately. Registrations live for ever, so what was found once stays right;
+// another runtime knows the same list.
 struct KnownFunctions {
   struct Entry {
     rustyray::task::AnyFunction function;
@@ -56,7 +56,7 @@ inline thread_local constinit KnownFunctions known_functions{};
 inline const rustyray::task::Registration* KnownFunction(rustyray::task::AnyFunction function) {
   const KnownFunctions::Entry& entry = known_functions.For(function);
   return entry.function == function && current_runtime.load(std::memory_order_acquire) != nullptr ? entry.registration
-                                                                                                 : nullptr;
+                                                                                                  : nullptr;
 }
 
 // Null when it is not registered.
