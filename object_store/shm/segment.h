@@ -220,6 +220,11 @@ class Segment {
   Magazine magazine_;
   core::Mutex victims_mutex_;
   std::vector<Victim> victims_ ABSL_GUARDED_BY(victims_mutex_);
+  std::size_t victims_found_ ABSL_GUARDED_BY(victims_mutex_) = 0;  // by the last search
+  std::size_t victims_taken_ ABSL_GUARDED_BY(victims_mutex_) = 0;  // of them, evicted by this process
+  // Of the entries one in so many is searched for.
+  static constexpr std::size_t kSmallestPart = 16, kLargestPart = 2;
+  std::size_t victims_part_ ABSL_GUARDED_BY(victims_mutex_) = kSmallestPart;
 };
 
 }  // namespace rustyray::object_store::shm

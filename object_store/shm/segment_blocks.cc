@@ -12,9 +12,9 @@ namespace {
 
 // Blocks fetched at once for the magazine.
 constexpr std::uint32_t kRefill = 16;
-// Victims found in one look over all entries: a part of those there are, so that the look is shared by many evictions.
+// Victims found in one look over all entries: at least so many, or a part of those there are, so that the look is
+// shared by many evictions.
 constexpr std::size_t kFewestVictims = 1024;
-constexpr std::size_t kPartOfVictims = 16;
 // How often one eviction looks anew when others took all that it found.
 constexpr int kMostLooks = 16;
 // How often a create that finds no hole looks again, for holes that others made meanwhile.
@@ -188,12 +188,20 @@ void Segment::FindVictims() {
   }
   // Who is pinned counts as in use now: it is not looked at again and again.
   if (all.size() <= kFewestVictims) std::erase_if(all, [this](const Victim& victim) { return IsPinned(victim.entry); });
-  const std::size_t wanted = std::min(all.size(), std::max(kFewestVictims, all.size() / kPartOfVictims));
+  // Others find the same: the more of the last ones they took, the more are looked for at once, so that all together
+  // search about as often as one alone would.
+  if (victims_found_ > 0) {
+    victims_part_ = victims_taken_ < victims_found_ / 2 ? std::max(victims_part_ / 2, kLargestPart)
+                                                        : std::min(victims_part_ * 2, kSmallestPart);
+  }
+  const std::size_t wanted = std::min(all.size(), std::max(kFewestVictims, all.size() / victims_part_));
   const auto older = [](const Victim& a, const Victim& b) { return a.recency < b.recency; };
   std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(wanted), all.end(), older);
   all.resize(wanted);
   std::sort(all.begin(), all.end(), [](const Victim& a, const Victim& b) { return a.recency > b.recency; });
   victims_ = std::move(all);
+  victims_found_ = victims_.size();
+  victims_taken_ = 0;
 }
 
 bool Segment::EvictOne() {
@@ -218,6 +226,7 @@ bool Segment::EvictOne() {
     const absl::Status status = Run([&] { return Condemn(victim.entry, victim.generation, &victim.recency, gone); });
     if (!status.ok()) return false;
     if (!gone) continue;
+    ++victims_taken_;
     header_.evictions.fetch_add(1, std::memory_order_relaxed);
     TellEvent(header_.changes);
     return true;
