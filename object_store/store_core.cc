@@ -78,10 +78,6 @@ void StoreCore::Retire() {
     record->DropHold();
   }
   index_.Clear();
-  // The order matters: who is no more admitting has counted its object.
-  if (placement_ != nullptr && admitting_.fetch_add(0, std::memory_order_acq_rel) == 0 && ledger_.objects_left() == 0) {
-    placement_->Retire();
-  }
   // A value still there means a record that points here. Calls, and cache objects that were evicted, point here
   // without one; so may an observer that was not told any more.
   if (ledger_.objects_left() == 0 && !handed_out_.load(std::memory_order_relaxed) &&
@@ -89,9 +85,23 @@ void StoreCore::Retire() {
     delete this;
     return;
   }
-  static RetiredCores* const retired = new RetiredCores;
-  core::MutexLock lock(retired->mutex);
-  retired->all.push_back(this);
+  {
+    static RetiredCores* const retired = new RetiredCores;
+    core::MutexLock lock(retired->mutex);
+    retired->all.push_back(this);
+  }
+  if (placement_ == nullptr) return;
+  retired_.store(true, std::memory_order_seq_cst);
+  RetirePlacementIfUnused();
+}
+
+void StoreCore::RetirePlacementIfUnused() {
+  core::MutexLock lock(retiring_mutex_);
+  // The order matters: who is no more admitting has counted its object.
+  if (placement_retired_ || admitting_.fetch_add(0, std::memory_order_acq_rel) != 0) return;
+  if (ledger_.objects_left() != 0) return;
+  placement_retired_ = true;
+  placement_->Retire();
 }
 
 // --- Putting.
@@ -272,6 +282,7 @@ void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
     ledger_.DiscountObject(bytes, opaque);
     return;
   }
+  const bool retired = retired_.load(std::memory_order_seq_cst);  // if so, the core stays
   if (placement_ != nullptr && !record.value().native) placement_->Free(record);
   if (record.is_abandoned()) viewed_.AbandonedGone(record, bytes);
   if (record.is_cache() && !record.is_indexed()) order_.Forget(record);
@@ -279,6 +290,7 @@ void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
   ledger_.Give({bytes, static_cast<StoreAccount*>(record.charge())});
   if (!record.is_call()) record.DropCharge();  // a call that still runs may look at it
   ledger_.DiscountObject(bytes, opaque);       // the core may be gone after it
+  if (retired) RetirePlacementIfUnused();
 }
 
 // --- Finding.

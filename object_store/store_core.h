@@ -76,6 +76,8 @@ class StoreCore final : public core::RecordOwner {
   void OnUnpinned() override { ledger_.TellWaiters(); }
 
  private:
+  // Of a store that is gone.
+  void RetirePlacementIfUnused();
   StoreCore(const StoreOptions& options, std::shared_ptr<Placement> placement, std::shared_ptr<core::Waiting> waiting);
   ~StoreCore() = default;
 
@@ -122,6 +124,10 @@ class StoreCore final : public core::RecordOwner {
   std::atomic<std::uint64_t> rejected_{0};
   std::atomic<bool> handed_out_{false};
   std::atomic<int> admitting_{0};  // threads in Admit, if there is a placement
+  // The placement goes with the last value of a store that is gone.
+  std::atomic<bool> retired_{false};
+  core::Mutex retiring_mutex_;
+  bool placement_retired_ ABSL_GUARDED_BY(retiring_mutex_) = false;
   std::atomic<bool> had_cache_objects_{false};
   core::Mutex naming_mutex_;  // taken before the index's; ids of owned objects are drawn under it
 };

@@ -75,14 +75,16 @@ TEST(StoreCore, APlacementIsRetiredWithTheStoreOnceNothingOfItIsLeft) {
   EXPECT_TRUE(placement->retired());
 }
 
-TEST(StoreCore, APlacementIsKeptForValuesThatOutliveTheStore) {
+TEST(StoreCore, APlacementIsRetiredWithTheLastValueThatOutlivesTheStore) {
   const auto placement = std::make_shared<HeldPlacement>();
   placement->LetGo();
   auto store = MakeStoreOver({}, placement);
-  ObjectRef ref = store->Put(7).value();
+  ObjectRef ref = store->Put(7).value(), another = store->Put(8).value();
   store.reset();
-  EXPECT_FALSE(placement->retired());
   ref = ObjectRef();
+  EXPECT_FALSE(placement->retired());
+  another = ObjectRef();
+  EXPECT_TRUE(placement->retired());
 }
 
 TEST(StoreCore, APlacementIsKeptForAResultThatIsBeingAdmittedWhenTheStoreGoes) {
@@ -96,8 +98,9 @@ TEST(StoreCore, APlacementIsKeptForAResultThatIsBeingAdmittedWhenTheStoreGoes) {
   EXPECT_FALSE(placement->retired());
   placement->LetGo();
   sealer.join();
-  ref = ObjectRef();
   EXPECT_FALSE(placement->retired());
+  ref = ObjectRef();
+  EXPECT_TRUE(placement->retired());
 }
 
 }  // namespace
