@@ -34,24 +34,25 @@ bool ObjectIndex::Insert(const core::ObjectId& id, core::Record& record) {
   return true;
 }
 
-core::ObjectRef ObjectIndex::Find(const core::ObjectId& id, bool& revived) {
-  revived = false;
+ObjectIndex::Found ObjectIndex::Find(const core::ObjectId& id) {
   Shard& shard = ShardOf(id);
   core::MutexLock lock(shard.mutex);
   const auto at = shard.records.find(id);
-  if (at == shard.records.end() || !Present(at->second)) {
+  const auto missed = [&](bool leaves) {
     ++shard.counts.misses;
-    return {};
-  }
+    return Found{.ref = {}, .leaves = leaves};
+  };
+  if (at == shard.records.end() || at->second == nullptr) return missed(false);
+  if (!Present(at->second)) return missed(true);
   core::Record& record = *at->second;
+  bool revived = false;
   if (record.is_cache()) {
     revived = record.ReviveHandle();
   } else if (!record.AddHandleIfAny()) {
-    ++shard.counts.misses;
-    return {};
+    return missed(true);
   }
   ++shard.counts.hits;
-  return core::ObjectRef::Adopt(&record);
+  return {.ref = core::ObjectRef::Adopt(&record), .revived = revived};
 }
 
 bool ObjectIndex::Contains(const core::ObjectId& id) {

@@ -29,8 +29,13 @@ class ObjectIndex {
   // Puts `record` under its id, reserved or free, and marks it as indexed. False: the id is another's.
   bool Insert(const core::ObjectId& id, core::Record& record);
 
-  // A handle to the record under `id`, or null. `revived`: it is the first handle again of a cache object.
-  core::ObjectRef Find(const core::ObjectId& id, bool& revived);
+  // A handle to the record under `id`, or null.
+  struct Found {
+    core::ObjectRef ref;
+    bool revived = false;  // it is the first handle again of a cache object
+    bool leaves = false;   // null, because the record under it is on its way out
+  };
+  Found Find(const core::ObjectId& id);
   bool Contains(const core::ObjectId& id);
 
   // Takes the entry of `record` out, if it is there.

@@ -312,14 +312,14 @@ core::ObjectId StoreCore::Index(core::Record& record) {
 }
 
 absl::StatusOr<core::ObjectRef> StoreCore::Find(const core::ObjectId& id) {
-  bool revived = false;
-  core::ObjectRef ref = index_.Find(id, revived);
-  if (!ref) return placement_ != nullptr ? FindElsewhere(id) : NotThere(id);
+  auto [ref, revived, leaves] = index_.Find(id);
+  // What is on its way out here may still be there where it was placed: nobody is to find it again as another object.
+  if (!ref) return placement_ != nullptr && !leaves ? FindElsewhere(id) : NotThere(id);
   if (revived) {
     if (core::HandleObserver* const told = observer()) told->OnFirstHandle(*ref.record());
   }
   NoteRead(*ref.record());
-  return ref;
+  return std::move(ref);
 }
 
 absl::StatusOr<core::ObjectRef> StoreCore::FindElsewhere(const core::ObjectId& id) {
