@@ -16,7 +16,7 @@ using core::BiasedLock;
 
 constexpr std::uintptr_t kFree = 1;
 
-// In sections of it records come and go; in its intrusions they are read.
+// In sections of it records go; in its intrusions they are read.
 constinit BiasedLock records_lock;
 
 // A fork waits until no report is under way, whose thread the child would miss.
@@ -167,7 +167,7 @@ struct EndOfThread {
 
 Slot* Fill(Slot* slot, core::Record& record) {
   slot->owner.store(record.owner(), std::memory_order_relaxed);
-  slot->word.store(reinterpret_cast<std::uintptr_t>(&record), std::memory_order_relaxed);
+  slot->word.store(reinterpret_cast<std::uintptr_t>(&record), std::memory_order_release);
   return slot;
 }
 
@@ -176,7 +176,6 @@ Slot* Fill(Slot* slot, core::Record& record) {
     SharedSlots& shared = SharedSlots::Get();
     core::MutexLock lock(shared.mutex);
     if (shared.slots.free == nullptr) shared.slots.Refill();
-    const BiasedLock::Section section(records_lock);
     return Fill(shared.slots.PopFree(), record);
   }
   if (my_slots == nullptr) {
@@ -185,7 +184,6 @@ Slot* Fill(Slot* slot, core::Record& record) {
     static_cast<void>(at_end);
   }
   if (my_slots->free == nullptr) my_slots->Refill();
-  const BiasedLock::Section section(records_lock);
   return Fill(my_slots->PopFree(), record);
 }
 
@@ -194,7 +192,6 @@ Slot* Fill(Slot* slot, core::Record& record) {
 Slot* SlotPages::Put(core::Record& record) {
   ThreadSlots* const slots = my_slots;
   if (slots == nullptr || slots->free == nullptr) return PutSlow(record);
-  const BiasedLock::Section section(records_lock);
   return Fill(slots->PopFree(), record);
 }
 
@@ -220,7 +217,7 @@ void SlotPages::ForEach(const core::HandleObserver* observer, absl::FunctionRef<
   for (Page* const page : pages) {
     const BiasedLock::Intrusion intrusion(records_lock);
     for (Slot& slot : page->slots) {
-      const std::uintptr_t word = slot.word.load(std::memory_order_relaxed);
+      const std::uintptr_t word = slot.word.load(std::memory_order_acquire);
       if (word == 0 || (word & kFree) != 0) continue;
       const core::RecordOwner* const owner = slot.owner.load(std::memory_order_relaxed);
       if (!owner->closed() && owner->observer() == observer) read(*reinterpret_cast<core::Record*>(word));
