@@ -17,6 +17,7 @@ namespace rustyray::core {
 namespace internal {
 
 constinit std::atomic<bool> heavy_fences_work{false};
+constinit std::atomic<std::uint32_t> forks{1};
 
 // A read-modify-write, which every tool knows; the thread sanitizer does not know fences.
 void FullFence() {
@@ -46,6 +47,7 @@ struct Registry {
   static void InParent() ABSL_NO_THREAD_SAFETY_ANALYSIS { Get().mutex.Unlock(); }
   static void InChild() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     for (const std::unique_ptr<ThreadInside>& thread : Get().all) thread->inside.store(0, std::memory_order_relaxed);
+    forks.fetch_add(1, std::memory_order_relaxed);
     Get().mutex.Unlock();
   }
 };
@@ -57,8 +59,7 @@ const bool at_start = [] {
 
 thread_local constinit bool ending = false;
 
-// Gives the thread's word back when it ends. Who comes even later, from a destructor or an exit handler, takes another
-// one, which is not given back.
+// Gives the thread's word back when it ends. Who comes even later, from a destructor or an exit handler, has none.
 struct GiveBack {
   ~GiveBack() {
     ending = true;
@@ -70,8 +71,9 @@ struct GiveBack {
 
 }  // namespace
 
-ThreadInside& RegisterThreadInside() {
+ThreadInside* RegisterThreadInside() {
   (void)at_start;
+  if (ending) return nullptr;
   Registry& registry = Registry::Get();
   {
     MutexLock lock(registry.mutex);
@@ -83,11 +85,9 @@ ThreadInside& RegisterThreadInside() {
       registry.free.pop_back();
     }
   }
-  if (!ending) {
-    static thread_local GiveBack at_end;
-    (void)at_end;
-  }
-  return *this_thread_inside;
+  static thread_local GiveBack at_end;
+  (void)at_end;
+  return this_thread_inside;
 }
 
 }  // namespace internal
@@ -106,7 +106,7 @@ void HeavyFence() {
 
 void BiasedLock::Intrude() {
   mutex_.Lock();
-  intruded_.store(true, std::memory_order_relaxed);
+  intruded_.store(internal::forks.load(std::memory_order_relaxed), std::memory_order_relaxed);
   HeavyFence();
   internal::Registry& registry = internal::Registry::Get();
   // Who registers after this look sees that the lock is intruded: the registry's mutex orders the two.
@@ -119,7 +119,7 @@ void BiasedLock::Intrude() {
 }
 
 void BiasedLock::Leave() {
-  intruded_.store(false, std::memory_order_release);
+  intruded_.store(0, std::memory_order_release);
   mutex_.Unlock();
 }
 

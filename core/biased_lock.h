@@ -35,7 +35,11 @@ struct alignas(64) ThreadInside {
   std::atomic<std::uint32_t> inside{0};
 };
 inline thread_local constinit ThreadInside* this_thread_inside = nullptr;
-ThreadInside& RegisterThreadInside();
+// Null for a thread that is ending, and gave its word back.
+ThreadInside* RegisterThreadInside();
+
+// Of this process: what a thread that a fork left behind was doing does not count in the child.
+extern std::atomic<std::uint32_t> forks;
 
 }  // namespace internal
 
@@ -58,21 +62,25 @@ class ABSL_LOCKABLE BiasedLock {
 
   class ABSL_SCOPED_LOCKABLE Section {
    public:
-    explicit Section(BiasedLock& lock) ABSL_SHARED_LOCK_FUNCTION(lock)
-        : me_(internal::this_thread_inside != nullptr ? *internal::this_thread_inside
-                                                      : internal::RegisterThreadInside()) {
-      assert(me_.inside.load(std::memory_order_relaxed) == 0 && "sections do not nest");
-      me_.inside.store(1, std::memory_order_relaxed);
+    explicit Section(BiasedLock& lock) ABSL_SHARED_LOCK_FUNCTION(lock) : me_(internal::this_thread_inside) {
+      if (me_ == nullptr) [[unlikely]] {
+        me_ = internal::RegisterThreadInside();
+        if (me_ == nullptr) {
+          WaitFor(lock);
+          return;
+        }
+      }
+      assert(me_->inside.load(std::memory_order_relaxed) == 0 && "sections do not nest");
+      me_->inside.store(1, std::memory_order_relaxed);
       LightFence();
-      if (lock.intruded_.load(std::memory_order_acquire)) [[unlikely]] {
-        me_.inside.store(0, std::memory_order_release);
-        lock.mutex_.Lock();
-        waited_for_ = &lock;
+      if (lock.intruded_.load(std::memory_order_acquire) != 0 && lock.IsIntruded()) [[unlikely]] {
+        me_->inside.store(0, std::memory_order_release);
+        WaitFor(lock);
       }
     }
     ~Section() ABSL_UNLOCK_FUNCTION() {
       if (waited_for_ == nullptr) [[likely]] {
-        me_.inside.store(0, std::memory_order_release);
+        me_->inside.store(0, std::memory_order_release);
       } else {
         waited_for_->mutex_.Unlock();
       }
@@ -81,7 +89,11 @@ class ABSL_LOCKABLE BiasedLock {
     Section& operator=(const Section&) = delete;
 
    private:
-    internal::ThreadInside& me_;
+    void WaitFor(BiasedLock& lock) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      lock.mutex_.Lock();
+      waited_for_ = &lock;
+    }
+    internal::ThreadInside* me_;
     BiasedLock* waited_for_ = nullptr;  // then it has the mutex
   };
 
@@ -101,8 +113,12 @@ class ABSL_LOCKABLE BiasedLock {
   void Leave() ABSL_UNLOCK_FUNCTION();
 
  private:
+  bool IsIntruded() const {
+    return intruded_.load(std::memory_order_acquire) == internal::forks.load(std::memory_order_relaxed);
+  }
+
   Mutex mutex_;
-  std::atomic<bool> intruded_{false};  // written under the mutex
+  std::atomic<std::uint32_t> intruded_{0};  // forks, of who intrudes; 0: nobody; written under the mutex
 };
 
 }  // namespace rustyray::core

@@ -4,9 +4,10 @@
 // hooks. Holds (a queue's entry, a runner, Views) mean the storage. All handles together own one hold.
 //
 // Invariants:
-//   - Sealing happens once. A value is set and admitted before its one maker tries to seal it, in the step that
-//     publishes it; an error lies apart, so that who seals one meanwhile writes nothing that the maker writes. The
-//     loser destroys what it made.
+//   - Sealing happens once. Its one maker sets a value and has it admitted, then seals and publishes it in one step
+//   (but
+//     for runs that may be void: their end is decided first). An error lies apart, so that who seals one meanwhile
+//     writes nothing that the maker writes. The loser destroys what it made.
 //   - Claiming and sealing are apart: who wins Claim, and nobody else, destroys the arguments of a call.
 //   - The value goes with the last handle, unless a View is out: then with the last View. A cache object's value goes
 //     when it is evicted, or with its storage.
@@ -162,7 +163,7 @@ class Record {
   // --- Sealing: once.
   // Sets the value, asks the owner to admit it, and publishes it, or the owner's rejection. `size_beside` counts toward
   // the value (room that the record leaves unused). False when an error was sealed before: then the value is destroyed.
-  // For the one who makes the value (the claimer of a call), once.
+  // True also for a rejection that was sealed. For the one who makes the value (the claimer of a call), once.
   bool SealValue(const Value& value, std::size_t size_beside);
   // False, and no effect, when the record is sealed already.
   bool SealError(ErrorPtr error);
@@ -198,8 +199,8 @@ class Record {
   bool HasViews();
   // Whether the caller's handle is all there is: no other handle, View or pin. Then the caller may move the value out.
   bool TakeIfOnlyHandle() {
-    if (state(std::memory_order_acquire) & (kCache | kIndexed | kViewed)) return TakeIfOnlyHandleSlow();
-    return handles() == 1;
+    if (handles() != 1) return false;  // first: from here on nobody marks it, unless it is found in the index
+    return !(state(std::memory_order_acquire) & (kCache | kIndexed | kViewed)) || TakeIfOnlyHandleSlow();
   }
   // The refs inside an encoded value, held with its bytes.
   std::span<const ObjectRef> inner_refs() const;

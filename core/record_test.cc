@@ -639,5 +639,25 @@ TEST_F(RecordTest, AnOrphanSealedWithAChainDropsItWithoutRecursion) {
   EXPECT_EQ(owner.values(), 0);
 }
 
+TEST(Record, AValueIsNotTakenUnderAViewThatCameWithAHandleThatWent) {
+  std::unique_ptr<Clock> clock = MakeRealClock();
+  Waiting waiting(*clock);
+  TestOwner owner(waiting);
+  for (int round = 0; round < 500; ++round) {
+    ObjectRef ref = owner.Put(std::vector<int>(8, round));
+    std::atomic<bool> go{false};
+    std::shared_ptr<const std::vector<int>> view;
+    std::thread viewer([&, other = ref]() mutable {
+      go.store(true);
+      view = other.View<std::vector<int>>().value();
+      other = ObjectRef();
+    });
+    while (!go.load()) std::this_thread::yield();
+    EXPECT_EQ(std::move(ref).Take<std::vector<int>>().value(), std::vector<int>(8, round));
+    viewer.join();
+    EXPECT_EQ(*view, std::vector<int>(8, round));
+  }
+}
+
 }  // namespace
 }  // namespace rustyray::core

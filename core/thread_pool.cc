@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -212,8 +213,9 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     LightFence();
     // Who stops the pool sees that this one is busy, or is seen here.
     if (!stopping_.load(std::memory_order_relaxed) && (TakeKept(slot) || EnterWithAnother(slot))) return true;
+    SlotTable& table = *slots_;
     slot.busy.store(false, std::memory_order_release);
-    slots_->HelperLeft();
+    table.HelperLeft();
     return false;
   }
 
@@ -377,6 +379,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       if (granted_too) ReleasePlace();
       return;
     }
+    if (AnyWork()) ArmMonitor();
     while (!returner.granted.load(std::memory_order_acquire)) returner.parker.Park();
   }
 
@@ -413,7 +416,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   }
 
   bool EnterWithAnother(Slot& slot) {
-    if (!TryTakePlace() && !(AnyKept() && TakeKeptBack() && TryTakePlace())) return false;
+    if (!TryTakePlace() && !(AnyKept() && TakeKeptBack(1) && TryTakePlace())) return false;
     BeginRun(slot);
     return true;
   }
@@ -432,8 +435,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     return AnySlot([](const Slot& slot) { return slot.run.load(std::memory_order_relaxed) & Slot::kKept; });
   }
 
-  // Makes the places that threads keep free ones. False: there were none.
-  bool TakeKeptBack() {
+  // Makes the places that threads keep, at most so many, free ones. False: there were none.
+  bool TakeKeptBack(int most = std::numeric_limits<int>::max()) {
     int taken = 0;
     {
       const BiasedLock::Intrusion intrusion(slots_->runs);
@@ -443,10 +446,11 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
           slot.run.store(run & ~Slot::kKept, std::memory_order_relaxed);
           ++taken;
         }
-        return false;
+        return taken == most;
       });
+      // Before another intrusion, which finds none kept any more, and must see them free.
+      if (taken > 0) free_places_.fetch_add(taken, std::memory_order_seq_cst);
     }
-    if (taken > 0) free_places_.fetch_add(taken, std::memory_order_seq_cst);
     return taken > 0;
   }
 
@@ -477,8 +481,12 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void NotifyWork() {
     if (searching_.load(std::memory_order_seq_cst) != 0) return;
-    // All there may be are at work: each looks around when it is done.
-    if (!can_wake_.load(std::memory_order_seq_cst)) return;
+    if (!can_wake_.load(std::memory_order_seq_cst)) {
+      // All there may be are at work or in waits; each looks around when it is done. One that comes back from a wait
+      // may need the place of one that sleeps.
+      if (returners_.load(std::memory_order_seq_cst) > 0) ArmMonitor();
+      return;
+    }
     if (free_places_.load(std::memory_order_seq_cst) <= 0) {
       if (!work_waits_.load(std::memory_order_seq_cst)) {
         work_waits_.store(true, std::memory_order_seq_cst);
@@ -502,7 +510,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
         parked_.pop_back();
         woken->woken.store(true, std::memory_order_relaxed);
         searching_.fetch_add(1, std::memory_order_seq_cst);
-      } else if (threads_ < most_threads_ && !stopping_.load(std::memory_order_relaxed)) {
+      } else if (threads_ - ending_ < most_threads_ && !stopping_.load(std::memory_order_relaxed)) {
         searching_.fetch_add(1, std::memory_order_seq_cst);
         ++threads_;
         ended.swap(ended_threads_);
@@ -523,7 +531,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   // After each change of who is parked, or how many threads there are.
   void NoteWhoCanWake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const bool can_wake = !parked_.empty() || threads_ < most_threads_;
+    const bool can_wake = !parked_.empty() || threads_ - ending_ < most_threads_;
     if (can_wake_.load(std::memory_order_relaxed) != can_wake) can_wake_.store(can_wake, std::memory_order_seq_cst);
   }
 
@@ -631,7 +639,11 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     {
       MutexLock lock(mutex_);
       needed = !stopping_.load(std::memory_order_relaxed) && static_cast<int>(parked_.size()) < places_;
-      if (needed) parked_.push_back(&slot);
+      if (needed) {
+        parked_.push_back(&slot);
+      } else {
+        ++ending_;
+      }
       NoteWhoCanWake();
     }
     if (!needed) {
@@ -644,8 +656,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     searching_.fetch_sub(1, std::memory_order_seq_cst);
     if (AnyWork()) {
       work_waits_.store(true, std::memory_order_seq_cst);
-      const auto any_free = [this] { return free_places_.load(std::memory_order_seq_cst) > 0; };
-      if (any_free() || (TakeKeptBack() && any_free())) {
+      TakeKeptBack();
+      if (free_places_.load(std::memory_order_seq_cst) > 0) {
         MutexLock lock(mutex_);
         const auto at = std::find(parked_.begin(), parked_.end(), &slot);
         if (at != parked_.end()) {
@@ -665,6 +677,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   void EndThisThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     --threads_;
+    --ending_;
     NoteWhoCanWake();
     const auto self = std::find_if(running_threads_.begin(), running_threads_.end(), [](const std::thread& thread) {
       return thread.get_id() == std::this_thread::get_id();
@@ -744,8 +757,9 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
 
   alignas(64) std::atomic<int> searching_{0};
   std::atomic<int> returners_{0};
-  std::atomic<bool> work_waits_{false};  // releasing a place must look for work
-  std::atomic<bool> can_wake_{true};     // some worker is parked, or may be started; written under the mutex
+  // Releasing a place must look for work. Who sets it takes kept places back afterwards; who keeps one looks at it.
+  std::atomic<bool> work_waits_{false};
+  std::atomic<bool> can_wake_{true};  // some worker is parked, or may be started; written under the mutex
   std::atomic<bool> stopping_{false};
   std::atomic<bool> monitor_armed_{false};
   alignas(64) std::atomic<int> free_places_;
@@ -757,6 +771,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   std::vector<std::thread> running_threads_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> ended_threads_ ABSL_GUARDED_BY(mutex_);
   int threads_ ABSL_GUARDED_BY(mutex_) = 0;
+  int ending_ ABSL_GUARDED_BY(mutex_) = 0;    // of them, such as look for no more work
   int most_threads_ ABSL_GUARDED_BY(mutex_);  // the hard cap, or fewer when the system gave no more
   int blocked_ ABSL_GUARDED_BY(mutex_) = 0;
   Parker* stopper_ ABSL_GUARDED_BY(mutex_) = nullptr;

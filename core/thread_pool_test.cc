@@ -647,5 +647,61 @@ TEST_F(ThreadPoolTest, AThreadLocalThatSchedulesAsItsThreadEndsDoesNotDeadlock) 
   EXPECT_GE(destroyed.load(), 4);
 }
 
+TEST(ThreadPool, APlaceThatAnOutsideThreadKeepsIsThereForWorkThatWaits) {
+  // The clock stands: nobody is helped by the monitor.
+  ManualClock clock;
+  const auto pool = MakeThreadPool({.places = 2}, clock);
+  for (int round = 0; round < 500; ++round) {
+    { const RunningPlace kept(*pool); }
+    // Each of the two needs the other to run at the same time; this thread only looks on.
+    std::atomic<int> there{0};
+    const auto meet = [&] {
+      ++there;
+      while (there.load() < 2) std::this_thread::yield();
+    };
+    Work one(meet), other(meet);
+    ASSERT_TRUE(pool->Schedule(one));
+    if (round % 3 == 0) std::this_thread::yield();
+    ASSERT_TRUE(pool->Schedule(other));
+    ASSERT_TRUE(Eventually([&] { return one.ran.load() && other.ran.load(); })) << "round " << round;
+  }
+  EXPECT_TRUE(pool->Stop(kNever).empty());
+}
+
+TEST(ThreadPool, OutsideThreadsThatHelpInTurnsShareAllPlaces) {
+  ManualClock clock;
+  const auto pool = MakeThreadPool({.places = 2}, clock);
+  constexpr int kThreads = 4;
+  std::atomic<int> inside{0}, most{0}, entered{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 2000; ++i) {
+        const RunningPlace place(*pool);
+        if (!place.entered()) continue;
+        const int now = ++inside;
+        for (int seen = most.load(); seen < now && !most.compare_exchange_weak(seen, now);) {
+        }
+        ++entered;
+        --inside;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(most.load(), 2);
+  EXPECT_GT(entered.load(), 0);
+  // None was lost: two pieces of work run at once.
+  std::atomic<int> there{0};
+  const auto meet = [&] {
+    ++there;
+    while (there.load() < 2) std::this_thread::yield();
+  };
+  Work one(meet), other(meet);
+  ASSERT_TRUE(pool->Schedule(one));
+  ASSERT_TRUE(pool->Schedule(other));
+  EXPECT_TRUE(Eventually([&] { return one.ran.load() && other.ran.load(); }));
+  EXPECT_TRUE(pool->Stop(kNever).empty());
+}
+
 }  // namespace
 }  // namespace rustyray::core

@@ -1,6 +1,7 @@
 #include "object_store/store_core.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,9 +79,11 @@ void StoreCore::Retire() {
     record->DropHold();
   }
   index_.Clear();
+  // Who is inside looks when it leaves.
+  const bool in_use = placement_ != nullptr && inside_.fetch_or(kRetired, std::memory_order_seq_cst) != 0;
   // A value still there means a record that points here. Calls, and cache objects that were evicted, point here
   // without one; so may an observer that was not told any more.
-  if (ledger_.objects_left() == 0 && !handed_out_.load(std::memory_order_relaxed) &&
+  if (!in_use && ledger_.objects_left() == 0 && !handed_out_.load(std::memory_order_relaxed) &&
       !had_cache_objects_.load(std::memory_order_relaxed) && kept_observer_ == nullptr) {
     delete this;
     return;
@@ -90,15 +93,30 @@ void StoreCore::Retire() {
     core::MutexLock lock(retired->mutex);
     retired->all.push_back(this);
   }
-  if (placement_ == nullptr) return;
-  retired_.store(true, std::memory_order_seq_cst);
-  RetirePlacementIfUnused();
+  if (placement_ != nullptr) RetirePlacementIfUnused();
 }
+
+// A thread that makes or ends a value of a store with a placement. The last one out of a store that is gone looks
+// whether the placement may go.
+class StoreCore::Inside {
+ public:
+  explicit Inside(StoreCore& core) : core_(core) { core_.inside_.fetch_add(kInside, std::memory_order_seq_cst); }
+  ~Inside() {
+    if (core_.inside_.fetch_sub(kInside, std::memory_order_seq_cst) == (kInside | kRetired)) {
+      core_.RetirePlacementIfUnused();  // it was in use when it was retired, and so is kept for good
+    }
+  }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  StoreCore& core_;
+};
 
 void StoreCore::RetirePlacementIfUnused() {
   core::MutexLock lock(retiring_mutex_);
-  // The order matters: who is no more admitting has counted its object.
-  if (placement_retired_ || admitting_.fetch_add(0, std::memory_order_acq_rel) != 0) return;
+  // The order matters: who is no more inside has counted its object.
+  if (placement_retired_ || inside_.load(std::memory_order_seq_cst) != kRetired) return;
   if (ledger_.objects_left() != 0) return;
   placement_retired_ = true;
   placement_->Retire();
@@ -245,10 +263,8 @@ void StoreCore::MakeFindable(core::Record& record) {
 core::ErrorPtr StoreCore::Admit(core::Record& record) {
   if (placement_ == nullptr) return AdmitHere(record);
   // Before it looks whether the store is closed: either that is seen, or Retire sees this.
-  admitting_.fetch_add(1, std::memory_order_acq_rel);
-  core::ErrorPtr rejected = AdmitHere(record);
-  admitting_.fetch_sub(1, std::memory_order_release);
-  return rejected;
+  const Inside inside(*this);
+  return AdmitHere(record);
 }
 
 core::ErrorPtr StoreCore::AdmitHere(core::Record& record) {
@@ -282,15 +298,15 @@ void StoreCore::OnValueGone(core::Record& record, std::size_t bytes) {
     ledger_.DiscountObject(bytes, opaque);
     return;
   }
-  const bool retired = retired_.load(std::memory_order_seq_cst);  // if so, the core stays
+  std::optional<Inside> inside;
+  if (placement_ != nullptr) inside.emplace(*this);
   if (placement_ != nullptr && !record.value().native) placement_->Free(record);
   if (record.is_abandoned()) viewed_.AbandonedGone(record, bytes);
   if (record.is_cache() && !record.is_indexed()) order_.Forget(record);
   const bool opaque = IsOpaque(record.value());
   ledger_.Give({bytes, static_cast<StoreAccount*>(record.charge())});
   if (!record.is_call()) record.DropCharge();  // a call that still runs may look at it
-  ledger_.DiscountObject(bytes, opaque);       // the core may be gone after it
-  if (retired) RetirePlacementIfUnused();
+  ledger_.DiscountObject(bytes, opaque);       // the core may be gone after it, unless this thread is inside
 }
 
 // --- Finding.

@@ -123,9 +123,10 @@ class StoreCore final : public core::RecordOwner {
   ViewedObjects viewed_;
   std::atomic<std::uint64_t> rejected_{0};
   std::atomic<bool> handed_out_{false};
-  std::atomic<int> admitting_{0};  // threads in Admit, if there is a placement
   // The placement goes with the last value of a store that is gone.
-  std::atomic<bool> retired_{false};
+  class Inside;
+  static constexpr std::uint32_t kRetired = 1, kInside = 2;
+  std::atomic<std::uint32_t> inside_{0};  // threads in Admit or OnValueGone, if there is a placement, times kInside
   core::Mutex retiring_mutex_;
   bool placement_retired_ ABSL_GUARDED_BY(retiring_mutex_) = false;
   std::atomic<bool> had_cache_objects_{false};

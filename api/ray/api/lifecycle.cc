@@ -1,8 +1,6 @@
 #include "ray/api/lifecycle.h"
 
-#include <linux/membarrier.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -62,7 +60,6 @@ struct Process {
   std::atomic<std::uint64_t> last_trace{0};  // of the runtime that ended last
   std::atomic<bool> ever{false};
   std::atomic<bool> forked{false};
-  bool barrier = false;  // whether the kernel offers membarrier; set before the first runtime
 
   static Process& Get() {
     static Process* const process = new Process;
@@ -72,8 +69,8 @@ struct Process {
 
 // Frees the ended runtimes that no thread is inside of.
 void Sweep(Process& process) ABSL_EXCLUSIVE_LOCKS_REQUIRED(process.mutex) {
-  if (process.ended.empty() || !process.barrier) return;
-  if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) return;
+  if (process.ended.empty()) return;
+  rustyray::core::HeavyFence();
   std::set<Runtime*> used;
   {
     MutexLock lock(process.uses_mutex);
@@ -134,7 +131,6 @@ void InChild() ABSL_NO_THREAD_SAFETY_ANALYSIS {
 
 void InstallHooks(Process& process) ABSL_EXCLUSIVE_LOCKS_REQUIRED(process.mutex) {
   if (std::exchange(process.hooks, true)) return;
-  process.barrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
   std::atexit(AtExit);
   pthread_atfork(BeforeFork, InParent, InChild);
 }

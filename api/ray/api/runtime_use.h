@@ -2,7 +2,7 @@
 // another thread calls Shutdown meanwhile.
 //
 // Invariant: a thread says which runtime it uses in a word of its own and then looks again whether that is still the
-// current one; Shutdown takes the current one away, makes all threads' stores visible (membarrier) and then looks at
+// current one; Shutdown takes the current one away, makes all threads' stores visible (HeavyFence) and then looks at
 // the words. So entering costs two plain stores and no shared write. A runtime that is in use is freed later, or never.
 // Threads: any; a RuntimeUse stays on its thread and nests.
 #ifndef RAY_API_RUNTIME_USE_H_
@@ -11,6 +11,7 @@
 #include <atomic>
 
 #include "absl/status/status.h"
+#include "core/biased_lock.h"
 #include "runtime/runtime.h"
 
 namespace ray::internal {
@@ -39,7 +40,7 @@ class RuntimeUse {
     if (outer_ != nullptr && runtime_ != nullptr) KeepForEver(*outer_);
     while (runtime_ != nullptr) {
       use_.runtime.store(runtime_, std::memory_order_release);
-      std::atomic_signal_fence(std::memory_order_seq_cst);
+      rustyray::core::LightFence();
       Runtime* const still = current_runtime.load(std::memory_order_acquire);
       if (still == runtime_) return;
       runtime_ = still;
