@@ -21,7 +21,7 @@ constinit BiasedLock records_lock;
 
 // A fork waits until no report is under way, whose thread the child would miss.
 void HoldAcrossForks() {
-  { const BiasedLock::Section section(records_lock); }  // so that what intrusions need is locked after them
+  { const BiasedLock::Intrusion first(records_lock); }  // so that what intrusions need is locked after them
   pthread_atfork([]() ABSL_NO_THREAD_SAFETY_ANALYSIS { records_lock.Intrude(); },
                  []() ABSL_NO_THREAD_SAFETY_ANALYSIS { records_lock.Leave(); },
                  []() ABSL_NO_THREAD_SAFETY_ANALYSIS { records_lock.Leave(); });
