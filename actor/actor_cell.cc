@@ -334,7 +334,7 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
     death = MakeDeath(restart ? why_restart : why);
     if (!dead()) death_ = death;
     if (!graceful) {
-      killed_.store(true, std::memory_order_release);
+      if (restart) killed_.store(true, std::memory_order_release);  // the next instance takes it back
       for (core::Call* const call : running_) {
         if (restart && IsRetriedLocked(*call)) continue;
         if (restart && call->VoidRun()) {
@@ -353,6 +353,8 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
   if (!restart) host_.OnEnding(*this);
   for (core::RunChildren& submitted : children) submitted.Cancel(death);
   for (core::RecordHold& call : running) static_cast<core::Call&>(*call).Cancel(death);
+  // Not before they failed: a method that sees it and returns is not to be faster with its result.
+  if (!graceful && !restart) killed_.store(true, std::memory_order_release);
   FailAll(doomed, death);
   ScheduleTurn();
 }
