@@ -141,7 +141,8 @@ class Ledger {
 
  private:
   struct alignas(64) Shard {
-    std::atomic<std::int64_t> credit{0};  // its own thread's, in sections or under the mutex; if shared, by atomic steps
+    std::atomic<std::int64_t> credit{
+        0};  // its own thread's, in sections or under the mutex; if shared, by atomic steps
     std::atomic<std::int64_t> lowest{0};  // credit since the epoch began, for the peak
     std::atomic<std::int64_t> objects{0};
     std::atomic<std::int64_t> opaque_objects{0};

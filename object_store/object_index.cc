@@ -38,21 +38,23 @@ ObjectIndex::Found ObjectIndex::Find(const core::ObjectId& id) {
   Shard& shard = ShardOf(id);
   core::MutexLock lock(shard.mutex);
   const auto at = shard.records.find(id);
-  const auto missed = [&](bool leaves) {
-    ++shard.counts.misses;
-    return Found{.ref = {}, .leaves = leaves};
-  };
-  if (at == shard.records.end() || at->second == nullptr) return missed(false);
-  if (!Present(at->second)) return missed(true);
-  core::Record& record = *at->second;
+  const bool known = at != shard.records.end() && at->second != nullptr;
   bool revived = false;
-  if (record.is_cache()) {
-    revived = record.ReviveHandle();
-  } else if (!record.AddHandleIfAny()) {
-    return missed(true);
+  if (known && Present(at->second)) {
+    core::Record& record = *at->second;
+    bool has_handle = true;
+    if (record.is_cache()) {
+      revived = record.ReviveHandle();
+    } else {
+      has_handle = record.AddHandleIfAny();
+    }
+    if (has_handle) {
+      ++shard.counts.hits;
+      return {.ref = core::ObjectRef::Adopt(&record), .revived = revived};
+    }
   }
-  ++shard.counts.hits;
-  return {.ref = core::ObjectRef::Adopt(&record), .revived = revived};
+  ++shard.counts.misses;
+  return {.ref = {}, .leaves = known};
 }
 
 bool ObjectIndex::Contains(const core::ObjectId& id) {
