@@ -655,9 +655,14 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     }
     searching_.fetch_sub(1, std::memory_order_seq_cst);
     if (AnyWork()) {
-      work_waits_.store(true, std::memory_order_seq_cst);
-      TakeKeptBack();
-      if (free_places_.load(std::memory_order_seq_cst) > 0) {
+      const auto any_free = [this] { return free_places_.load(std::memory_order_seq_cst) > 0; };
+      bool goes_on = any_free();
+      if (!goes_on) {
+        work_waits_.store(true, std::memory_order_seq_cst);
+        TakeKeptBack();
+        goes_on = any_free();
+      }
+      if (goes_on) {
         MutexLock lock(mutex_);
         const auto at = std::find(parked_.begin(), parked_.end(), &slot);
         if (at != parked_.end()) {
