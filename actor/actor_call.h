@@ -17,12 +17,12 @@ namespace rustyray::actor {
 // Keeps a cell's storage; no handle.
 class CellPtr {
  public:
-  explicit CellPtr(ActorCell& cell) : cell_(&cell) { cell.AddRef(); }
-  CellPtr(const CellPtr& other) : cell_(other.cell_) { cell_->AddRef(); }
+  explicit CellPtr(ActorCell& cell) : cell_(&cell) { cell.AddRefHere(); }
+  CellPtr(const CellPtr& other) : cell_(other.cell_) { cell_->AddRefHere(); }
   CellPtr(CellPtr&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
   CellPtr& operator=(const CellPtr&) = delete;
   ~CellPtr() {
-    if (cell_ != nullptr) cell_->DropRef();
+    if (cell_ != nullptr) cell_->DropRefHere();
   }
   ActorCell& operator*() const { return *cell_; }
   ActorCell* operator->() const { return cell_; }

@@ -58,7 +58,9 @@ ActorCell::ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info
       options_(std::move(options)),
       info_(info),
       id_(core::ActorId::Random()),
-      number_(NextCellNumber()) {}
+      number_(NextCellNumber()),
+      mailbox_(options_.mailbox_capacity),
+      turn_lock_(mutex_, options_.max_concurrency == 1) {}
 
 ActorCell::~ActorCell() {
   if (object_ != nullptr) info_.destroy(object_);
@@ -81,24 +83,6 @@ core::ErrorPtr ActorCell::Death() const {
   return death_;
 }
 
-// --- Handles.
-
-void ActorCell::DropHandle() {
-  if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1 && !options_.detached && !dead()) {
-    if (mailbox_.Wake()) ScheduleTurn();
-  }
-  DropRef();
-}
-
-bool ActorCell::AddHandleIfAlive() {
-  std::uint32_t handles = handles_.load(std::memory_order_relaxed);
-  do {
-    if (handles == 0 && !options_.detached) return false;
-  } while (!handles_.compare_exchange_weak(handles, handles + 1, std::memory_order_seq_cst));
-  AddRef();
-  return true;
-}
-
 // --- Life.
 
 void ActorCell::Start(task::CallPtr creation, std::function<task::CallPtr()> again) {
@@ -107,11 +91,13 @@ void ActorCell::Start(task::CallPtr creation, std::function<task::CallPtr()> aga
     again_ = std::move(again);
   }
   SubmitCreation(std::move(creation));
+  // Until here this thread has the turn.
   bool turn = false;
   {
     core::MutexLock lock(mutex_);
     busy_ = false;
-    turn = creation_ready_ || phase_ != Phase::kCreating;
+    turn = creation_ready_ || phase() != Phase::kCreating;
+    turn_waits_ = !turn;
   }
   if (turn) ScheduleTurn();
 }
@@ -120,6 +106,7 @@ void ActorCell::Abandon(const std::string& why) {
   {
     core::MutexLock lock(mutex_);
     busy_ = false;
+    turn_waits_ = true;
   }
   Stop(why);
 }
@@ -144,9 +131,9 @@ void ActorCell::OnCreationSealed(const core::Record& creation) {
   bool turn = false;
   {
     core::MutexLock lock(mutex_);
-    if (phase_ != Phase::kCreating || !creation_ || &*creation_ != &creation || creation_ready_) return;
+    if (phase() != Phase::kCreating || !creation_ || &*creation_ != &creation || creation_ready_) return;
     creation_ready_ = true;
-    turn = !busy_;
+    turn = !busy_ && TakeTurnLocked();
   }
   if (turn) ScheduleTurn();
 }
@@ -155,9 +142,9 @@ void ActorCell::OnBackoffOver() {
   bool turn = false;
   {
     core::MutexLock lock(mutex_);
-    if (phase_ != Phase::kCreating) return;  // ended during the backoff
+    if (phase() != Phase::kCreating) return;  // ended during the backoff
     creation_due_ = true;
-    turn = !busy_;
+    turn = !busy_ && TakeTurnLocked();
   }
   if (turn) ScheduleTurn();
 }
@@ -203,13 +190,14 @@ void ActorCell::EndCreation(core::ErrorPtr failed) {
   bool dies = false;
   {
     core::MutexLock lock(mutex_);
+    const TurnLock::WithMutex turn(turn_lock_, TurnLock::Who::kHasTurn);
     busy_ = false;
     creation = std::move(creation_);
     creation_ready_ = false;
     queued = std::exchange(creation_queued_, false);
-    if (phase_ == Phase::kCreating) {  // else it was killed meanwhile
+    if (phase() == Phase::kCreating) {  // else it was killed meanwhile
       dies = failed != nullptr;
-      phase_ = dies ? Phase::kEnding : Phase::kAlive;
+      set_phase(dies ? Phase::kEnding : Phase::kAlive);
     }
     if (dies) {
       failed = death_ = MakeDeath(absl::StrCat("never came to life: ", failed->Describe()));
@@ -232,6 +220,7 @@ void ActorCell::EndInstance() {
   core::Timer* backoff_timer = nullptr;
   {
     core::MutexLock lock(mutex_);
+    const TurnLock::WithMutex turn(turn_lock_, TurnLock::Who::kHasTurn);
     graceful = graceful_;
     never_ran = std::move(creation_);
     queued = std::exchange(creation_queued_, false);
@@ -262,18 +251,19 @@ void ActorCell::EndInstance() {
   bool restart = false;
   {
     core::MutexLock lock(mutex_);
+    const TurnLock::WithMutex turn(turn_lock_, TurnLock::Who::kHasTurn);
     restart = restart_;
     if (restart) {
-      phase_ = Phase::kCreating;
+      set_phase(Phase::kCreating);
       std::vector<core::Call*>& retried = restart_state_->retried;
-      for (; !retried.empty(); retried.pop_back()) mailbox_.PutBack(*retried.back(), mutex_);
+      for (; !retried.empty(); retried.pop_back()) mailbox_.PutBack(*retried.back(), turn_lock_);
       killed_.store(false, std::memory_order_release);
       backoff = restart_state_->budget.Begin();
       restarts_.store(restart_state_->budget.begun(), std::memory_order_relaxed);
       backoff_timer = &restart_state_->backoff;
       creation_due_ = backoff <= core::Duration::zero();
     } else {
-      phase_ = Phase::kDead;
+      set_phase(Phase::kDead);
       again.swap(again_);
       if (restart_state_ != nullptr) doomed.queued.swap(restart_state_->retried);
     }
@@ -318,17 +308,20 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
   std::vector<core::RunChildren> children;  // of void runs
   core::ErrorPtr death;
   bool restart = false;
+  bool has_turn = false;
   {
     core::MutexLock lock(mutex_);
-    if (phase_ == Phase::kDead || (from == From::kAlive && phase_ != Phase::kAlive)) return;
-    if (phase_ == Phase::kEnding) {
+    if (phase() == Phase::kDead || (from == From::kAlive && phase() != Phase::kAlive)) return;
+    has_turn = TakeTurnLocked();
+    const TurnLock::WithMutex others(turn_lock_, has_turn ? TurnLock::Who::kHasTurn : TurnLock::Who::kOther);
+    if (phase() == Phase::kEnding) {
       // Under way already: this may still make it final and hard.
       restart = may_restart && restart_;
       graceful = graceful && graceful_;
     } else {
       restart = may_restart && MayRestartLocked();
     }
-    phase_ = Phase::kEnding;
+    set_phase(Phase::kEnding);
     restart_ = restart;
     graceful_ = graceful;
     death = MakeDeath(restart ? why_restart : why);
@@ -356,7 +349,7 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
   // Not before they failed: a method that sees it and returns is not to be faster with its result.
   if (!graceful && !restart) killed_.store(true, std::memory_order_release);
   FailAll(doomed, death);
-  ScheduleTurn();
+  if (has_turn) ScheduleTurn();
 }
 
 bool ActorCell::IsRetriedLocked(const core::Call& call) const {
@@ -373,7 +366,7 @@ void ActorCell::TakeAllLocked(Doomed& doomed) {
       return true;
     });
   }
-  while (core::Call* const call = mailbox_.Pop(mutex_)) doomed.queued.push_back(call);
+  while (core::Call* const call = mailbox_.Pop(turn_lock_)) doomed.queued.push_back(call);
   doomed.held = lanes_.InOrder(mutex_);
 }
 

@@ -12,11 +12,15 @@
 //   - What is queued when the actor ends is failed at once; so it is when the actor restarts, unless there are retries:
 //     then it waits for the next instance, behind what is retried.
 //   - A turn (a Runnable on the executor) exists while there is something to do; an idle actor costs no thread.
-// Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h); the cell
-// has the phases, the instance and the turns: its life in actor_cell.cc, calls in actor_cell_{calls,turns}.cc.
-// The cell is the executor of its calls: Schedule puts a call whose refs are ready into the mailbox.
-// Threads: all methods, any thread. Locks: mutex_, the guard of the parts too, is a leaf; nothing of the user's runs,
-// and no call is failed, under it.
+//   - With a max_concurrency of 1 there is one turn, scheduled or under way, or it waits (turn_waits_), or the mailbox is
+//     idle. Who ends the wait or the idleness has the turn, and schedules it. (With more, whoever changes something
+//     schedules one.)
+// Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h), what turns
+// lock (turn_lock.h); the cell has the phases, the instance and the turns: its life in actor_cell.cc, calls in
+// actor_cell_{calls,turns}.cc. The cell is the executor of its calls: Schedule puts a call whose refs are ready into the
+// mailbox.
+// Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for what runs and what comes next, which is all that
+// the turn needs between two calls. Both are leaves; nothing of the user's runs, and no call is failed, under them.
 #ifndef RUSTYRAY_ACTOR_ACTOR_CELL_H_
 #define RUSTYRAY_ACTOR_ACTOR_CELL_H_
 
@@ -30,6 +34,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "actor/actor_options.h"
 #include "actor/caller.h"
@@ -37,6 +42,7 @@
 #include "actor/cell_host.h"
 #include "actor/class_info.h"
 #include "actor/mailbox.h"
+#include "actor/turn_lock.h"
 #include "core/account.h"
 #include "core/call.h"
 #include "core/error.h"
@@ -56,12 +62,34 @@ class ActorCell final : public core::Executor, public core::Runnable {
 
   // Storage. All handles together own one of these refs.
   void AddRef() { refs_.fetch_add(1, std::memory_order_relaxed); }
-  void DropRef() {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  void DropRef() { DropRefs(1); }
+  // The same for who does it often, a call or a turn: a thread keeps refs that it dropped, for the next ones it adds.
+  // It gives them back when the cell is dead, when other cells need the room, and when it ends: then at the latest the
+  // storage of a dead cell goes.
+  void AddRefHere() {
+    KeptRefs& kept = kept_refs[number_ % kCellsWithKeptRefs];
+    if (kept.cell == this && kept.count > 0) [[likely]] {
+      --kept.count;
+    } else {
+      AddRefs(kept);
+    }
+  }
+  void DropRefHere() {
+    KeptRefs& kept = kept_refs[number_ % kCellsWithKeptRefs];
+    if (kept.cell == this && kept.count < kMostKeptRefs && !dead()) [[likely]] {
+      ++kept.count;
+    } else {
+      DropOrKeepRef(kept);
+    }
   }
   // Handles of users. When the last one goes, an actor that is not detached ends once its mailbox is empty.
-  void AddHandle() { handles_.fetch_add(1, std::memory_order_relaxed); }
-  void DropHandle();
+  // The caller has a handle, or is inside the actor.
+  void AddHandle() {
+    if (handles_.fetch_add(1, std::memory_order_relaxed) == 0) AddRef();
+  }
+  void DropHandle() {
+    if (handles_.fetch_sub(1, std::memory_order_seq_cst) == 1) LastHandleGone();
+  }
   // A handle where there may be none left, for lookups by name: false when the actor is ending for lack of handles.
   bool AddHandleIfAlive();
 
@@ -98,7 +126,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   std::string Name() const;  // for people
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   int restarts() const { return restarts_.load(std::memory_order_relaxed); }
-  std::size_t queued() const { return mailbox_.size(); }
+  // Calls that wait, those held back among them.
+  std::size_t queued();
 
   // --- core::Executor, for its calls.
   bool Schedule(core::Runnable& work) override;
@@ -132,16 +161,46 @@ class ActorCell final : public core::Executor, public core::Runnable {
     std::vector<core::Call*> queued;
     std::vector<core::RecordHold> held;
   };
+  // Refs of a cell that a thread has in reserve.
+  struct KeptRefs {
+    ActorCell* cell;
+    std::uint32_t count;
+  };
+  static constexpr std::size_t kCellsWithKeptRefs = 8;
+  static constexpr std::uint32_t kMostKeptRefs = 128;
+  static inline thread_local constinit KeptRefs kept_refs[kCellsWithKeptRefs] = {};
+  struct GivesKeptRefsBack;
+
   ~ActorCell() override;
+
+  void DropRefs(std::uint32_t count) {
+    if (refs_.fetch_sub(count, std::memory_order_acq_rel) == count) delete this;
+  }
+  Phase phase() const { return phase_.load(std::memory_order_relaxed); }
+  void set_phase(Phase phase) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_, turn_lock_) {
+    phase_.store(phase, std::memory_order_relaxed);
+  }
+  void AddRefs(KeptRefs& kept);
+  void DropOrKeepRef(KeptRefs& kept);
+  void LastHandleGone();
 
   // Puts it into the mailbox; whether a turn must be scheduled for it.
   [[nodiscard]] bool Push(core::Call& call);
   void ScheduleTurn();
+  // Whether the caller has the turn now, and must schedule it: it waited, or there was none.
+  [[nodiscard]] bool TakeTurnLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // --- By who has the turn.
   // Does what there is to do, up to a turn's share of calls, or until `until` is done.
   void RunTurn(const core::Call* until);
+  enum class Next : std::uint8_t { kCall, kLeave, kLeaveToAnother, kAttend };
+  // What a turn does next: run `call`; leave; leave the rest to another turn, as it does when it ran `enough`; attend.
+  Next NextLocked(bool enough, core::Call*& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_lock_);
+  bool MoreMayBeginLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_lock_);
+  // Does what is not to run calls. Whether the turn goes on.
+  bool Attend();
   void RunCall(core::Call& call);
   // A call that ran is inside no more. Its queue's hold, to be given back after the lock; null when it will run again.
-  QueueHold TakeOutLocked(core::Call& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  QueueHold TakeOutLocked(core::Call& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_lock_);
   void RunCreation();
   void RestartCreation();
   void EndCreation(core::ErrorPtr failed);
@@ -150,11 +209,13 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void OnBackoffOver();
   void EndInstance();
   void Discard();
-  bool MayRestartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // --- By anyone.
+  bool MayRestartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_, turn_lock_);
+  bool HasNoHandle() const { return handles_.load(std::memory_order_seq_cst) == 0 && !options_.detached; }
   // Whether nobody can call it any more, and nothing is left to do.
-  bool UnusedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool IsRetriedLocked(const core::Call& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void TakeAllLocked(Doomed& doomed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool UnusedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_lock_);
+  bool IsRetriedLocked(const core::Call& call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_lock_);
+  void TakeAllLocked(Doomed& doomed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_, turn_lock_);
   void FailAll(Doomed& doomed, const core::ErrorPtr& why);
   enum class From : std::uint8_t { kAnyPhase, kAlive };
   void BeginEnd(From from, bool graceful, bool may_restart, const std::string& why, const std::string& why_restart);
@@ -164,9 +225,11 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::ObjectRef SubmitInRoom(task::CallPtr call);
   absl::Status TakeRoom();
   // The call whose end makes room; none when somebody is about to put one there, or to take one away.
-  core::RecordHold MakesRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  core::RecordHold MakesRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_, turn_lock_);
   // Gives up room that a call took and did not use; whether a turn must be scheduled.
   [[nodiscard]] bool GiveRoom();
+  // Where what would be done is one thing less, and no handle may be left: whether a turn must be scheduled.
+  [[nodiscard]] bool WakeIfUnused() { return HasNoHandle() && !dead() && mailbox_.Wake(); }
   void ReleaseLane(CallerId caller);
   void OnHeldSealed(HeldBack& held);
 
@@ -187,18 +250,20 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::AccountPtr account_;         // likewise, until the actor is dead
 
   mutable core::Mutex mutex_;
-  Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreating;
-  bool busy_ ABSL_GUARDED_BY(mutex_) = true;                  // somebody starts, makes or ends the instance
+  TurnLock turn_lock_;
+  std::atomic<Phase> phase_{Phase::kCreating};                // changed under both locks, read under either
+  bool busy_ ABSL_GUARDED_BY(mutex_) = true;                  // somebody starts, makes or ends the instance; not kAlive
+  bool turn_waits_ ABSL_GUARDED_BY(mutex_) = false;           // for what changes phase_, busy_ or the creation
   bool restart_ ABSL_GUARDED_BY(mutex_) = false;              // kEnding: towards another instance
   bool graceful_ ABSL_GUARDED_BY(mutex_) = false;             // kEnding: OnStop runs
   bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;         // a restart's, to be submitted by a turn
   bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;       // its refs are, or it failed
   bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;      // the cell has its queue's hold
-  std::vector<core::Call*> running_ ABSL_GUARDED_BY(mutex_);  // each with its queue's hold
   core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
   core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(mutex_);  // made when one is asked for
-  std::function<task::CallPtr()> again_;                             // changed under mutex_; called by who is busy
+  absl::InlinedVector<core::Call*, 1> running_ ABSL_GUARDED_BY(turn_lock_);  // each with its queue's hold
+  std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(turn_lock_);      // made when one is asked for
+  std::function<task::CallPtr()> again_;                                     // changed under mutex_; called by who is busy
 };
 
 }  // namespace rustyray::actor

@@ -38,12 +38,13 @@ struct ActorCell::HeldBack final : HeldCall {
 };
 
 absl::Status ActorCell::TakeRoom() {
-  while (!mailbox_.TryTakeRoom(options_.mailbox_capacity)) {
+  while (!mailbox_.TryTakeRoom()) {
     std::vector<core::RecordHold> over;  // cancelled in the queue: now there is room
     core::RecordHold first;
     {
       core::MutexLock lock(mutex_);
-      over = mailbox_.PopSealed(mutex_);
+      const TurnLock::WithMutex others(turn_lock_, TurnLock::Who::kOther);
+      over = mailbox_.PopSealed(turn_lock_);
       if (over.empty()) first = MakesRoomLocked();
     }
     if (!over.empty()) continue;
@@ -68,18 +69,24 @@ core::RecordHold ActorCell::MakesRoomLocked() {
   if (options_.max_concurrency == 1 && !running_.empty() && !running_.front()->ready()) {
     return core::RecordHold(*running_.front());
   }
-  if (core::Call* const next = mailbox_.Front(mutex_)) return core::RecordHold(*next);
+  if (core::Call* const next = mailbox_.Front(turn_lock_)) return core::RecordHold(*next);
   std::vector<core::RecordHold> held = lanes_.InOrder(mutex_);
   return held.empty() ? core::RecordHold() : std::move(held.front());
 }
 
 bool ActorCell::GiveRoom() {
   mailbox_.GiveRoom();
-  if (handles_.load(std::memory_order_seq_cst) > 0 || options_.detached || dead()) return false;
-  return mailbox_.Wake();
+  return WakeIfUnused();
 }
 
-bool ActorCell::Push(core::Call& call) { return mailbox_.Push(call) || options_.max_concurrency > 1; }
+std::size_t ActorCell::queued() {
+  if (mailbox_.idle() && !lanes_.any()) return 0;
+  core::MutexLock lock(mutex_);
+  const TurnLock::WithMutex others(turn_lock_, TurnLock::Who::kOther);
+  return mailbox_.size(turn_lock_) + (options_.mailbox_capacity == kUnboundedMailbox ? lanes_.count() : 0);
+}
+
+bool ActorCell::Push(core::Call& call) { return mailbox_.Push(call) || !turn_lock_.one_turn(); }
 
 core::ObjectRef ActorCell::Failed(task::CallPtr call, const core::ErrorPtr& why) {
   core::Call& failed = *call.release();
@@ -169,7 +176,7 @@ bool ActorCell::Schedule(core::Runnable& work) {
     core::MutexLock lock(mutex_);
     if (creation_ && &*creation_ == &call) {
       is_creation = creation_ready_ = creation_queued_ = true;
-      turn = !busy_;
+      turn = !busy_ && TakeTurnLocked();
     } else if (HeldCall* const held = lanes_.Find(call, mutex_)) {
       is_held = held->ready = true;
       caller = held->caller;
@@ -189,6 +196,7 @@ bool ActorCell::Schedule(core::Runnable& work) {
 // The caller has a ref to the cell.
 void ActorCell::ReleaseLane(CallerId caller) {
   bool turn = false;
+  bool gives_room = false;
   std::vector<HeldBack*> done;
   {
     core::MutexLock lock(mutex_);
@@ -196,7 +204,8 @@ void ActorCell::ReleaseLane(CallerId caller) {
       if (held.ready) {
         turn |= Push(held.call);
       } else {
-        turn |= GiveRoom();
+        mailbox_.GiveRoom();
+        gives_room = true;
       }
       if (held.sealed || held.call.RemoveWaiter(held)) {
         done.push_back(&static_cast<HeldBack&>(held));
@@ -206,6 +215,7 @@ void ActorCell::ReleaseLane(CallerId caller) {
     };
     lanes_.Release(caller, take, mutex_);
   }
+  if (gives_room) turn |= WakeIfUnused();
   for (HeldBack* const held : done) delete held;
   if (turn) ScheduleTurn();
 }

@@ -19,18 +19,24 @@ thread_local Discards discards;
 
 }  // namespace
 
-bool ActorCell::UnusedLocked() const {
-  return handles_.load(std::memory_order_seq_cst) == 0 && !options_.detached && running_.empty() && mailbox_.empty();
+// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before the
+// call is there.
+bool ActorCell::UnusedLocked() {
+  return HasNoHandle() && running_.empty() && !lanes_.any() && mailbox_.Front(turn_lock_) == nullptr;
+}
+
+bool ActorCell::TakeTurnLocked() {
+  return !turn_lock_.one_turn() || std::exchange(turn_waits_, false) || mailbox_.Wake();
 }
 
 void ActorCell::ScheduleTurn() {
-  AddRef();
+  AddRefHere();
   if (!host_.executor().Schedule(*this)) DiscardScheduled();
 }
 
 void ActorCell::RunScheduled() {
   RunTurn(nullptr);
-  DropRef();
+  DropRefHere();
 }
 
 void ActorCell::DiscardScheduled() {
@@ -59,8 +65,9 @@ void ActorCell::Discard() {
   core::ErrorPtr why = MakeDeath("ended: its runtime was shut down");
   {
     core::MutexLock lock(mutex_);
-    if (phase_ != Phase::kDead) {
-      phase_ = Phase::kEnding;
+    const TurnLock::WithMutex turn(turn_lock_, TurnLock::Who::kHasTurn);
+    if (phase() != Phase::kDead) {
+      set_phase(Phase::kEnding);
       restart_ = false;
       if (!dead()) death_ = why;
       dead_.store(true, std::memory_order_release);
@@ -68,8 +75,8 @@ void ActorCell::Discard() {
     why = death_;
     do {
       TakeAllLocked(doomed);
-    } while (!mailbox_.GoIdle(mutex_));
-    if (phase_ == Phase::kEnding && running_.empty() && !busy_) end = busy_ = true;
+    } while (!mailbox_.GoIdle(turn_lock_));
+    if (phase() == Phase::kEnding && running_.empty() && !busy_) end = busy_ = true;
   }
   FailAll(doomed, why);
   if (end) EndInstance();
@@ -79,85 +86,114 @@ void ActorCell::RunTurn(const core::Call* until) {
   static constexpr int kShare = 64;  // calls that one turn runs before it lets others have the thread
   int ran = 0;
   bool enough = false;             // what is left is for another turn
-  core::Call* ran_last = nullptr;  // still in running_: one lock for its end and the next one's beginning
+  core::Call* ran_last = nullptr;  // still in running_: one section for its end and the next one's beginning
   for (;;) {
-    enum class Do { kCall, kFail, kSubmit, kCreate, kEnd } what = Do::kCall;
     core::Call* call = nullptr;
-    core::ErrorPtr death;
     bool another_turn = false;
     QueueHold ended;
+    Next next = Next::kLeave;
     {
-      core::MutexLock lock(mutex_);
+      const TurnLock::Section section(turn_lock_);
       if (ran_last != nullptr) ended = TakeOutLocked(*std::exchange(ran_last, nullptr));
-      if (busy_) return;  // that turn goes on when it is done
-      if (phase_ == Phase::kAlive && UnusedLocked()) {
-        phase_ = Phase::kEnding;
-        graceful_ = true;
-        restart_ = false;
-        death_ = MakeDeath("ended: nobody had a handle to it any more");
-        dead_.store(true, std::memory_order_release);
-      }
-      switch (phase_) {
-        case Phase::kCreating:
-          if (!creation_due_ && !creation_ready_) return;  // the inbox stays taken; either schedules a turn
-          busy_ = true;
-          what = std::exchange(creation_due_, false) ? Do::kSubmit : Do::kCreate;
-          break;
-        case Phase::kEnding:
-          if (!running_.empty()) return;  // the last one out ends it
-          busy_ = true;
-          what = Do::kEnd;
-          break;
-        case Phase::kAlive:
-          if (static_cast<int>(running_.size()) >= options_.max_concurrency) return;
-          another_turn = enough && mailbox_.Front(mutex_) != nullptr;
-          if (another_turn) break;
-          call = mailbox_.Pop(mutex_);
-          if (call == nullptr) {
-            if (!mailbox_.GoIdle(mutex_)) continue;
-            // Somebody may have dropped the last handle before it could see that no turn is there.
-            if (UnusedLocked() && mailbox_.Wake()) continue;
-            return;
-          }
-          running_.push_back(call);
-          another_turn = options_.max_concurrency > 1 && mailbox_.size() > 0 &&
-                         static_cast<int>(running_.size()) < options_.max_concurrency;
-          break;
-        case Phase::kDead:
-          call = mailbox_.Pop(mutex_);
-          if (call == nullptr) {
-            if (mailbox_.GoIdle(mutex_)) return;
-            continue;
-          }
-          what = Do::kFail;
-          death = death_;
-          break;
-      }
+      next = NextLocked(enough, call);
+      another_turn = next == Next::kLeaveToAnother || (next == Next::kCall && MoreMayBeginLocked());
     }
     ended.reset();
     if (another_turn) ScheduleTurn();
-    if (another_turn && enough) return;
-    switch (what) {
-      case Do::kSubmit:
-        RestartCreation();
-        continue;
-      case Do::kCreate:
-        RunCreation();
-        continue;
-      case Do::kEnd:
-        EndInstance();
-        continue;
-      case Do::kFail:
-        call->FailUnclaimed(death);
-        call->DropHold();
-        continue;
-      case Do::kCall:
+    switch (next) {
+      case Next::kCall:
         RunCall(*call);
         ran_last = call;
+        enough = (until != nullptr && until->ready()) || ++ran >= kShare;
+        break;
+      case Next::kAttend:
+        if (!Attend()) return;
+        break;
+      case Next::kLeave:
+      case Next::kLeaveToAnother:
+        return;
+    }
+  }
+}
+
+ActorCell::Next ActorCell::NextLocked(bool enough, core::Call*& call) {
+  for (;;) {
+    if (phase() != Phase::kAlive) return Next::kAttend;
+    if (static_cast<int>(running_.size()) >= options_.max_concurrency) return Next::kLeave;
+    if (enough && mailbox_.Front(turn_lock_) != nullptr) return Next::kLeaveToAnother;
+    call = mailbox_.Pop(turn_lock_);
+    if (call != nullptr) {
+      running_.push_back(call);
+      return Next::kCall;
+    }
+    if (HasNoHandle() && UnusedLocked()) return Next::kAttend;
+    const bool last_one_out = running_.empty();
+    if (!mailbox_.GoIdle(turn_lock_)) continue;
+    // From here on another thread may have the turn. Who dropped the last handle, or a call that was held back, may
+    // have done it before it could see that there is none.
+    if (!last_one_out || !HasNoHandle() || lanes_.any() || !mailbox_.Wake()) return Next::kLeave;
+  }
+}
+
+bool ActorCell::MoreMayBeginLocked() {
+  return !turn_lock_.one_turn() && static_cast<int>(running_.size()) < options_.max_concurrency &&
+         mailbox_.Front(turn_lock_) != nullptr;
+}
+
+bool ActorCell::Attend() {
+  enum class Do { kFail, kSubmit, kCreate, kEnd } what = Do::kFail;
+  core::Call* call = nullptr;
+  core::ErrorPtr death;
+  {
+    core::MutexLock lock(mutex_);
+    const TurnLock::WithMutex turn(turn_lock_, TurnLock::Who::kHasTurn);
+    if (busy_) return false;  // another of several turns, which goes on when it is done; or it will be scheduled
+    switch (phase()) {
+      case Phase::kAlive:
+        if (!UnusedLocked()) return true;
+        set_phase(Phase::kEnding);
+        graceful_ = busy_ = true;
+        restart_ = false;
+        death_ = MakeDeath("ended: nobody had a handle to it any more");
+        dead_.store(true, std::memory_order_release);
+        what = Do::kEnd;
+        break;
+      case Phase::kCreating:
+        if (!creation_due_ && !creation_ready_) {
+          turn_waits_ = true;
+          return false;
+        }
+        busy_ = true;
+        what = std::exchange(creation_due_, false) ? Do::kSubmit : Do::kCreate;
+        break;
+      case Phase::kEnding:
+        if (!running_.empty()) return false;  // the last one out ends it
+        busy_ = true;
+        what = Do::kEnd;
+        break;
+      case Phase::kDead:
+        call = mailbox_.Pop(turn_lock_);
+        if (call == nullptr) return !mailbox_.GoIdle(turn_lock_);
+        death = death_;
         break;
     }
-    enough = (until != nullptr && until->ready()) || ++ran >= kShare;
   }
+  switch (what) {
+    case Do::kSubmit:
+      RestartCreation();
+      break;
+    case Do::kCreate:
+      RunCreation();
+      break;
+    case Do::kEnd:
+      EndInstance();
+      break;
+    case Do::kFail:
+      call->FailUnclaimed(death);
+      call->DropHold();
+      break;
+  }
+  return true;
 }
 
 void ActorCell::RunCall(core::Call& call) {
@@ -188,15 +224,16 @@ core::Executor::InOrder ActorCell::RunInOrder(core::Runnable& work) {
   const core::RunningPlace place(host_.executor());
   if (!place.entered() || !host_.executor().Unschedule(*this)) return InOrder::kRefused;
   RunTurn(&call);
-  DropRef();
+  DropRefHere();
   return call.ready() ? InOrder::kRan : InOrder::kRefused;
 }
 
 void ActorCell::VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*, Blocker)> visit) {
   const auto& call = static_cast<const core::Call&>(work);
   core::MutexLock lock(mutex_);
+  const TurnLock::WithMutex others(turn_lock_, TurnLock::Who::kOther);
   if (std::find(running_.begin(), running_.end(), &call) != running_.end()) return;  // it is about to begin
-  if (phase_ == Phase::kEnding) {
+  if (phase() == Phase::kEnding) {
     for (core::Call* const running : running_) visit(running, Blocker::kMustEnd);
   } else if (static_cast<int>(running_.size()) >= options_.max_concurrency) {
     for (core::Call* const running : running_) visit(running, Blocker::kOneMustEnd);

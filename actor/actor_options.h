@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "actor/mailbox.h"
 #include "actor/restart_policy.h"
 
 namespace rustyray::actor {
@@ -15,8 +16,6 @@ enum class MailboxFull {
   kReject,  // the call fails with ResourceExhausted
 };
 
-inline constexpr std::size_t kUnboundedMailbox = std::numeric_limits<std::size_t>::max();
-
 inline constexpr std::size_t kNoQuota = std::numeric_limits<std::size_t>::max();
 
 struct ActorOptions {
@@ -25,7 +24,7 @@ struct ActorOptions {
   std::string name_space = {};
   // Lives on without handles, until it is killed.
   bool detached = false;
-  // Calls that wait, those held back for their refs among them. At least 1.
+  // Calls that wait, those held back for their refs among them. At least 1; kUnboundedMailbox: any number.
   std::size_t mailbox_capacity = 1024;
   MailboxFull mailbox_full = MailboxFull::kBlock;
   // How many calls may be inside the instance at once.

@@ -64,9 +64,7 @@ class AnyActorRef {
  private:
   explicit AnyActorRef(ActorCell* cell) : cell_(cell) {}
   void Add() {
-    if (cell_ == nullptr) return;
-    cell_->AddRef();
-    cell_->AddHandle();
+    if (cell_ != nullptr) cell_->AddHandle();
   }
 
   ActorCell* cell_ = nullptr;

@@ -22,7 +22,6 @@ absl::Status Invalid(const std::string& message) {
 }  // namespace
 
 AnyActorRef ActorContext::Self() const {
-  cell_.AddRef();
   cell_.AddHandle();
   return AnyActorRef::Adopt(&cell_);
 }

@@ -66,7 +66,7 @@ void CallerLanes::Release(CallerId caller, absl::FunctionRef<void(HeldCall&)> ta
     take(*held);
   }
   if (calls.empty()) lanes_->by_caller.erase(lane);
-  count_.fetch_sub(released, std::memory_order_release);  // last: then the caller's next call may go ahead
+  count_.fetch_sub(released, std::memory_order_seq_cst);  // last: then the caller's next call may go ahead
 }
 
 }  // namespace rustyray::actor

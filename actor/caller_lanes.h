@@ -12,6 +12,7 @@
 #define RUSTYRAY_ACTOR_CALLER_LANES_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -56,7 +57,9 @@ class CallerLanes {
   CallerLanes& operator=(const CallerLanes&) = delete;
 
   // Whether a call is held back.
-  bool any() const { return count_.load(std::memory_order_acquire) > 0; }
+  bool any() const { return count() > 0; }
+  std::size_t count() const { return count_.load(std::memory_order_seq_cst); }
+
   // Whether one of `caller` is: then its next call must be too.
   bool Has(CallerId caller, const core::Mutex& guard) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(guard);
   // Null: it is not held back.

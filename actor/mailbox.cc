@@ -14,14 +14,23 @@ void Mailbox::TurnOver() {
   }
 }
 
-void Mailbox::PutBack(core::Call& call, const core::Mutex&) {
+std::size_t Mailbox::size(const TurnLock&) const {
+  if (capacity_ != kUnboundedMailbox) return taken_.load(std::memory_order_relaxed);
+  std::size_t calls = 0;
+  const core::Waiter* const newest = inbox_.load(std::memory_order_acquire);
+  for (const core::Waiter* at = newest == Idle() ? nullptr : newest; at != nullptr; at = at->next) ++calls;
+  for (const core::Waiter* at = front_; at != nullptr; at = at->next) ++calls;
+  return calls;
+}
+
+void Mailbox::PutBack(core::Call& call, const TurnLock&) {
   core::Waiter& node = call;
   node.next = front_;
   front_ = &node;
   TakeRoom();
 }
 
-std::vector<core::RecordHold> Mailbox::PopSealed(const core::Mutex& guard) {
+std::vector<core::RecordHold> Mailbox::PopSealed(const TurnLock& guard) {
   std::vector<core::RecordHold> sealed;
   while (const core::Call* const first = Front(guard)) {
     if (!first->ready()) break;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "actor/turn_lock.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/mutex.h"
@@ -38,24 +39,28 @@ class MailboxTest : public ::testing::Test {
     return mailbox_.Push(call);
   }
   core::Call* Pop() {
-    core::MutexLock lock(mutex_);
-    return mailbox_.Pop(mutex_);
+    const TurnLock::Section lock(turn_lock_);
+    return mailbox_.Pop(turn_lock_);
   }
   core::Call* Front() {
-    core::MutexLock lock(mutex_);
-    return mailbox_.Front(mutex_);
+    const TurnLock::Section lock(turn_lock_);
+    return mailbox_.Front(turn_lock_);
+  }
+  std::size_t size() {
+    const TurnLock::Section lock(turn_lock_);
+    return mailbox_.size(turn_lock_);
   }
   bool GoIdle() {
-    core::MutexLock lock(mutex_);
-    return mailbox_.GoIdle(mutex_);
+    const TurnLock::Section lock(turn_lock_);
+    return mailbox_.GoIdle(turn_lock_);
   }
   void PutBack(core::Call& call) {
-    core::MutexLock lock(mutex_);
-    mailbox_.PutBack(call, mutex_);
+    const TurnLock::Section lock(turn_lock_);
+    mailbox_.PutBack(call, turn_lock_);
   }
   std::vector<core::RecordHold> PopSealed() {
-    core::MutexLock lock(mutex_);
-    return mailbox_.PopSealed(mutex_);
+    const TurnLock::Section lock(turn_lock_);
+    return mailbox_.PopSealed(turn_lock_);
   }
   static void Seal(core::Call& call) {
     ASSERT_TRUE(call.Cancel(core::MakeError({.code = absl::StatusCode::kCancelled, .message = "by the test"})));
@@ -65,7 +70,8 @@ class MailboxTest : public ::testing::Test {
   core::Waiting waiting_{clock_};
   core::TestOwner owner_{waiting_};
   core::Mutex mutex_;
-  Mailbox mailbox_;
+  TurnLock turn_lock_{mutex_, /*one_turn=*/true};
+  Mailbox mailbox_{4};
   std::vector<task::CallPtr> calls_;  // gone before their owner
 };
 
@@ -85,35 +91,61 @@ TEST_F(MailboxTest, CallsLeaveInTheOrderInWhichTheyCame) {
 TEST_F(MailboxTest, WhatIsPutBackLeavesFirstAndNeedsNoRoom) {
   Make(4);
   for (int i = 0; i < 4; ++i) {
-    ASSERT_TRUE(mailbox_.TryTakeRoom(4));
+    ASSERT_TRUE(mailbox_.TryTakeRoom());
     (void)mailbox_.Push(call(i));
   }
   EXPECT_EQ(Pop(), &call(0));
   EXPECT_EQ(Pop(), &call(1));
-  ASSERT_TRUE(mailbox_.TryTakeRoom(4));
-  ASSERT_TRUE(mailbox_.TryTakeRoom(4));
+  ASSERT_TRUE(mailbox_.TryTakeRoom());
+  ASSERT_TRUE(mailbox_.TryTakeRoom());
   PutBack(call(1));
   PutBack(call(0));
-  EXPECT_EQ(mailbox_.size(), 6u);
+  EXPECT_EQ(size(), 6u);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(Pop(), &call(i));
-  EXPECT_EQ(mailbox_.size(), 2u) << "the room that two took";
+  EXPECT_EQ(size(), 2u) << "the room that two took";
 }
 
 TEST_F(MailboxTest, RoomIsTakenUpToTheCapacityAndGivenBack) {
-  EXPECT_TRUE(mailbox_.empty());
-  EXPECT_TRUE(mailbox_.TryTakeRoom(2));
-  EXPECT_TRUE(mailbox_.TryTakeRoom(2));
-  EXPECT_FALSE(mailbox_.TryTakeRoom(2));
-  EXPECT_EQ(mailbox_.size(), 2u) << "who found no room took some";
+  EXPECT_EQ(size(), 0u);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(mailbox_.TryTakeRoom());
+  EXPECT_FALSE(mailbox_.TryTakeRoom());
+  EXPECT_EQ(size(), 4u) << "who found no room took some";
   mailbox_.GiveRoom();
-  EXPECT_TRUE(mailbox_.TryTakeRoom(2));
+  EXPECT_TRUE(mailbox_.TryTakeRoom());
   (void)mailbox_.Push(Make());
-  EXPECT_EQ(mailbox_.size(), 2u) << "a call took room twice";
+  EXPECT_EQ(size(), 4u) << "a call took room twice";
   EXPECT_NE(Pop(), nullptr);
-  EXPECT_EQ(mailbox_.size(), 1u);
-  EXPECT_FALSE(mailbox_.empty());
-  mailbox_.GiveRoom();
-  EXPECT_TRUE(mailbox_.empty());
+  EXPECT_EQ(size(), 3u);
+  for (int i = 0; i < 3; ++i) mailbox_.GiveRoom();
+  EXPECT_EQ(size(), 0u);
+}
+
+TEST_F(MailboxTest, WithoutACapacityThereIsRoomAndTheCallsAreCounted) {
+  Mailbox unbounded(kUnboundedMailbox);
+  const auto size = [&] {
+    const TurnLock::Section lock(turn_lock_);
+    return unbounded.size(turn_lock_);
+  };
+  const auto pop = [&] {
+    const TurnLock::Section lock(turn_lock_);
+    return unbounded.Pop(turn_lock_);
+  };
+  Make(10);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(unbounded.TryTakeRoom());
+    EXPECT_EQ(size(), static_cast<std::size_t>(i)) << "room counts as no call";
+    (void)unbounded.Push(call(i));
+  }
+  EXPECT_EQ(pop(), &call(0));
+  EXPECT_EQ(size(), 9u);
+  {
+    const TurnLock::Section lock(turn_lock_);
+    unbounded.PutBack(call(0), turn_lock_);
+  }
+  EXPECT_EQ(size(), 10u);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(pop(), &call(i));
+  EXPECT_EQ(size(), 0u);
+  EXPECT_FALSE(unbounded.idle());
 }
 
 TEST_F(MailboxTest, WhoEndsTheIdlenessIsTold) {
@@ -146,7 +178,7 @@ TEST_F(MailboxTest, SealedCallsAtTheFrontMakeRoomAndOthersStay) {
   ASSERT_EQ(sealed.size(), 2u);
   EXPECT_EQ(&*sealed[0], &call(0));
   EXPECT_EQ(&*sealed[1], &call(1));
-  EXPECT_EQ(mailbox_.size(), 3u);
+  EXPECT_EQ(size(), 3u);
   EXPECT_TRUE(PopSealed().empty());
   EXPECT_EQ(Pop(), &call(2));
   EXPECT_EQ(Pop(), &call(3));
@@ -191,7 +223,7 @@ TEST_F(MailboxTest, NoCallIsLostOrOvertakenAndNoTurnIsDoubled) {
   }
   for (std::thread& thread : threads) thread.join();
   ASSERT_EQ(taken.size(), calls_.size());
-  EXPECT_TRUE(mailbox_.empty());
+  EXPECT_EQ(size(), 0u);
   EXPECT_GE(ran, 1);
   std::vector<int> next(kCallers, 0);
   for (const core::Call* const one : taken) {

@@ -1,0 +1,83 @@
+// TurnLock: guards what an actor's turns work on: what runs, and what comes next. Turns take it for each call, others
+// hardly ever.
+//
+// An actor that lets in one call at a time has one turn at a time, and whoever has the turn changes that state within a
+// Section, which takes no atomic step (core/biased_lock.h). Others, who have the owner's mutex, intrude: that costs
+// them about a microsecond. Who has both the turn and the mutex need not. An actor that lets in several calls has
+// several turns: there a Section takes the mutex, and nobody intrudes.
+// Invariant: one thread at a time has the lock, provided that Sections of a lock for one turn are begun by who has it.
+// Rules: those of BiasedLock's sections; the mutex is not taken within one. Threads: any.
+#ifndef RUSTYRAY_ACTOR_TURN_LOCK_H_
+#define RUSTYRAY_ACTOR_TURN_LOCK_H_
+
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "core/biased_lock.h"
+#include "core/mutex.h"
+
+namespace rustyray::actor {
+
+class ABSL_LOCKABLE TurnLock {
+ public:
+  // `mutex`, the owner's, outlives it.
+  TurnLock(core::Mutex& mutex, bool one_turn) : mutex_(mutex), one_turn_(one_turn) {}
+  TurnLock(const TurnLock&) = delete;
+  TurnLock& operator=(const TurnLock&) = delete;
+
+  bool one_turn() const { return one_turn_; }
+
+  // For who has the turn, and not the mutex.
+  class ABSL_SCOPED_LOCKABLE Section {
+   public:
+    explicit Section(TurnLock& lock) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock) : lock_(lock) { Begin(); }
+    ~Section() ABSL_UNLOCK_FUNCTION() { End(); }
+    Section(const Section&) = delete;
+    Section& operator=(const Section&) = delete;
+
+   private:
+    void Begin() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      if (lock_.one_turn_) [[likely]] {
+        section_.emplace(lock_.others_);
+      } else {
+        lock_.mutex_.Lock();
+      }
+    }
+    void End() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      if (!lock_.one_turn_) lock_.mutex_.Unlock();
+    }
+    TurnLock& lock_;
+    std::optional<core::BiasedLock::Section> section_;
+  };
+
+  // For who has the mutex.
+  enum class Who { kHasTurn, kOther };
+  class ABSL_SCOPED_LOCKABLE WithMutex {
+   public:
+    WithMutex(TurnLock& lock, Who who) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock)
+        : intruded_(lock.one_turn_ && who == Who::kOther ? &lock.others_ : nullptr) {
+      Begin();
+    }
+    ~WithMutex() ABSL_UNLOCK_FUNCTION() { End(); }
+    WithMutex(const WithMutex&) = delete;
+    WithMutex& operator=(const WithMutex&) = delete;
+
+   private:
+    void Begin() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      if (intruded_ != nullptr) intruded_->Intrude();
+    }
+    void End() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      if (intruded_ != nullptr) intruded_->Leave();
+    }
+    core::BiasedLock* const intruded_;
+  };
+
+ private:
+  core::Mutex& mutex_;
+  core::BiasedLock others_;
+  const bool one_turn_;
+};
+
+}  // namespace rustyray::actor
+
+#endif  // RUSTYRAY_ACTOR_TURN_LOCK_H_
