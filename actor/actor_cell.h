@@ -223,7 +223,8 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::ErrorPtr Death() const;
   core::ObjectRef Failed(task::CallPtr call, const core::ErrorPtr& why);
   core::ObjectRef SubmitInRoom(task::CallPtr call);
-  absl::Status TakeRoom();
+  // Takes room as soon as there is some.
+  absl::Status WaitForRoom();
   // The call whose end makes room; none when somebody is about to put one there, or to take one away.
   core::RecordHold MakesRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_, turn_lock_);
   // Gives up room that a call took and did not use; whether a turn must be scheduled.

@@ -37,8 +37,8 @@ struct ActorCell::HeldBack final : HeldCall {
   ActorCell& cell;
 };
 
-absl::Status ActorCell::TakeRoom() {
-  while (!mailbox_.TryTakeRoom()) {
+absl::Status ActorCell::WaitForRoom() {
+  do {
     std::vector<core::RecordHold> over;  // cancelled in the queue: now there is room
     core::RecordHold first;
     {
@@ -60,7 +60,7 @@ absl::Status ActorCell::TakeRoom() {
     }
     absl::Status waited = host_.tasks().owner().waiting().WaitForRecord(*first, core::kNever);
     if (!waited.ok()) return waited;
-  }
+  } while (!mailbox_.TryTakeRoom());
   return absl::OkStatus();
 }
 
@@ -102,9 +102,11 @@ core::ObjectRef ActorCell::Submit(task::CallPtr call) {
     if (const core::ErrorPtr not_again = call->WhyNotAgain()) return Failed(std::move(call), not_again);
     call->set_may_run_again(true);
   }
-  if (absl::Status room = TakeRoom(); !room.ok()) {
-    const core::ErrorPtr error = core::ErrorFromStatus(room, call->name());
-    return Failed(std::move(call), error);
+  if (!mailbox_.TryTakeRoom()) {
+    if (absl::Status room = WaitForRoom(); !room.ok()) {
+      const core::ErrorPtr error = core::ErrorFromStatus(room, call->name());
+      return Failed(std::move(call), error);
+    }
   }
   return SubmitInRoom(std::move(call));
 }

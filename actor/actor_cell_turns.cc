@@ -209,7 +209,11 @@ void ActorCell::RunCall(core::Call& call) {
 }
 
 ActorCell::QueueHold ActorCell::TakeOutLocked(core::Call& call) {
-  running_.erase(std::find(running_.begin(), running_.end(), &call));
+  if (running_.size() == 1) [[likely]] {
+    running_.pop_back();
+  } else {
+    running_.erase(std::find(running_.begin(), running_.end(), &call));
+  }
   if (restart_state_ != nullptr && IsRetriedLocked(call)) return nullptr;  // with its hold
   return QueueHold(&call);
 }

@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/mutex.h"
+#include "core/block_cache.h"
+#include "core/spin_lock.h"
 
 namespace rustyray::core {
 
@@ -13,14 +14,21 @@ namespace rustyray::core {
 // so that a child keeps the scope alive and never its parent: a chain of continuations does not pile up.
 class CallScope {
  public:
-  void AddRef() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void AddRef() {
+    const SpinLockHolder lock(lock_);
+    ++refs_;
+  }
   void DropRef() {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    lock_.Lock();
+    UnlockAndDropRef();
   }
 
+  // With a ref, which Unlink drops. False when the parent was cancelled: then there is none.
   bool Link(Call& child) {
-    MutexLock lock(mutex_);
+    const SpinLockHolder lock(lock_);
     if (cancelled_) return false;
+    ++refs_;
+    child.parent_scope_ = this;  // from now on a canceller may end the child
     child.next_sibling_ = first_;
     if (first_ != nullptr) first_->previous_sibling_ = &child;
     first_ = &child;
@@ -28,27 +36,37 @@ class CallScope {
   }
 
   void Unlink(Call& child) {
-    MutexLock lock(mutex_);
-    if (cancelled_) return;  // the canceller took the list
-    (child.previous_sibling_ != nullptr ? child.previous_sibling_->next_sibling_ : first_) = child.next_sibling_;
-    if (child.next_sibling_ != nullptr) child.next_sibling_->previous_sibling_ = child.previous_sibling_;
+    lock_.Lock();
+    if (!cancelled_) {  // else the canceller took the list
+      (child.previous_sibling_ != nullptr ? child.previous_sibling_->next_sibling_ : first_) = child.next_sibling_;
+      if (child.next_sibling_ != nullptr) child.next_sibling_->previous_sibling_ = child.previous_sibling_;
+    }
+    UnlockAndDropRef();
   }
 
-  // Ends the scope; the children come with a hold each.
-  void Cancel(std::vector<Call*>& children) {
-    MutexLock lock(mutex_);
-    cancelled_ = true;
-    for (Call* child = std::exchange(first_, nullptr); child != nullptr; child = child->next_sibling_) {
-      child->AddHold();
-      children.push_back(child);
-    }
+  // Ends the scope. The children come as a list, through NextOf, with a hold each.
+  Call* Cancel() {
+    const SpinLockHolder lock(lock_);
+    cancelled_ = true;  // from now on the list stays as it is
+    for (Call* child = first_; child != nullptr; child = child->next_sibling_) child->AddHold();
+    return std::exchange(first_, nullptr);
   }
+  static Call* NextOf(const Call& child) { return child.next_sibling_; }
+
+  static void* operator new(std::size_t size) { return BlockCache::Take(size); }
+  static void operator delete(void* block, std::size_t size) { BlockCache::Give(block, size); }
 
  private:
-  std::atomic<std::uint32_t> refs_{1};
-  Mutex mutex_;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  Call* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  void UnlockAndDropRef() ABSL_UNLOCK_FUNCTION(lock_) {
+    const bool last = --refs_ == 0;
+    lock_.Unlock();
+    if (last) delete this;
+  }
+
+  SpinLock lock_;
+  bool cancelled_ ABSL_GUARDED_BY(lock_) = false;
+  std::uint32_t refs_ ABSL_GUARDED_BY(lock_) = 1;
+  Call* first_ ABSL_GUARDED_BY(lock_) = nullptr;
 };
 
 CallAnnex::Deadline::Deadline(Call& call, Clock& clock)
@@ -148,8 +166,7 @@ void Call::DiscardScheduled() {
 void Call::Finish() {
   if (annex_ != nullptr && annex_->overdue.has_value() && annex_->overdue->clock.Cancel(*annex_->overdue)) DropHold();
   if (parent_scope_ != nullptr) {
-    parent_scope_->Unlink(*this);
-    std::exchange(parent_scope_, nullptr)->DropRef();
+    std::exchange(parent_scope_, nullptr)->Unlink(*this);
   }
 }
 
@@ -162,12 +179,7 @@ bool Call::BecomeChildOf(Call& parent) {
   }
   // Each child asks: a canceller that came before the scope was made never closes it.
   if (parent.has_error() || parent.is_void()) return false;
-  // Before the link: from then on a canceller may end this call.
-  scope->AddRef();
-  parent_scope_ = scope;
-  if (scope->Link(*this)) return true;
-  std::exchange(parent_scope_, nullptr)->DropRef();
-  return false;
+  return scope->Link(*this);
 }
 
 bool Call::CancelThisOne(const ErrorPtr& error) {
@@ -214,10 +226,10 @@ void Call::CancelScope(CallScope* counted, const ErrorPtr& error) {
   while (!reached.empty()) {
     CallScope* const scope = reached.back();
     reached.pop_back();
-    std::vector<Call*> children;
-    scope->Cancel(children);
+    Call* next = scope->Cancel();
     scope->DropRef();
-    for (Call* const child : children) {
+    while (next != nullptr) {
+      Call* const child = std::exchange(next, CallScope::NextOf(*next));
       CallScope* const below = child->CancelThisOne(error) ? child->HoldChildren() : nullptr;
       if (below != nullptr) reached.push_back(below);
       child->DropHold();

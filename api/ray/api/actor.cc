@@ -23,20 +23,13 @@ struct LeaveActor {};
 }  // namespace
 
 absl::StatusOr<const Registration*> FindMethod(Runtime& runtime, const AnyMethod& method) {
-  struct Known {
-    AnyMethod method;
-    const Registration* registration = nullptr;
-  };
-  static thread_local constinit std::array<Known, 16> known{};
-  Known& entry = known[((method.bytes[0] >> 4) ^ method.type) % known.size()];
-  if (entry.registration != nullptr && entry.method == method) return entry.registration;
   const Registration* const found = runtime.tasks().registry().FindMethod(method);
   if (found == nullptr) {
     return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kFunctionNotFound,
                       "ActorHandle::Task: the method is not registered: name it in RAY_REMOTE(..., &Class::Method) at "
                       "namespace scope");
   }
-  entry = {method, found};
+  Known<AnyMethod>::Keep(method, *found);
   return found;
 }
 

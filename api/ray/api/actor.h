@@ -7,7 +7,8 @@
 // and methods are registered by RAY_REMOTE. Arguments and results are those of tasks (task.h). Calls on an actor that
 // has ended throw RayActorException from Get; a method that throws is a RayTaskException, and the actor lives on. An
 // actor ends when its last handle goes and its calls are done, unless it is DETACHED. Threads: any; handles copy as
-// std::shared_ptr does.
+// std::shared_ptr does. What Task returns is no handle, unless that of a temporary one: kept longer than the
+// handle, its Remote is a call of an actor that may have ended.
 #ifndef RAY_API_ACTOR_H_
 #define RAY_API_ACTOR_H_
 
@@ -25,6 +26,7 @@
 #include "ray/api/argument_check.h"
 #include "ray/api/caller.h"
 #include "ray/api/exception.h"
+#include "ray/api/known.h"
 #include "ray/api/object_ref.h"
 #include "ray/api/policy.h"
 #include "ray/api/ray_config.h"
@@ -60,8 +62,8 @@ struct HandleAccess {
 template <class C, class M>
 class ActorTaskCaller : public Caller<ActorTaskCaller<C, M>, M> {
  public:
-  ActorTaskCaller(rustyray::actor::ActorRef<C> actor, M method, const rustyray::task::Registration& registration)
-      : Caller<ActorTaskCaller, M>(registration), actor_(std::move(actor)), method_(method) {}
+  ActorTaskCaller(rustyray::actor::ActorCell& actor, M method, const rustyray::task::Registration& registration)
+      : Caller<ActorTaskCaller, M>(registration), actor_(actor), method_(method) {}
 
   // For errors and dumps; default: the method's name.
   ActorTaskCaller& SetName(std::string name) {
@@ -73,13 +75,15 @@ class ActorTaskCaller : public Caller<ActorTaskCaller<C, M>, M> {
   friend class Caller<ActorTaskCaller, M>;
   template <class... A>
   rustyray::core::ObjectRef Submit(Runtime&, A&&... arguments) {
-    rustyray::task::CallPtr call = rustyray::actor::MakeMethodCall<C, Policy>(*actor_.cell(), this->info(), method_,
+    rustyray::task::CallPtr call = rustyray::actor::MakeMethodCall<C, Policy>(*actor_, this->info(), method_,
                                                                               std::forward<A>(arguments)...);
     if (!name_.empty()) call->EnsureAnnex().name = name_;
-    return actor_.cell()->Submit(std::move(call));
+    return actor_->Submit(std::move(call));
   }
 
-  rustyray::actor::ActorRef<C> actor_;
+  friend class ActorHandle<C>;
+  rustyray::actor::CellPtr actor_;
+  rustyray::actor::AnyActorRef temporary_;  // the handle it was made of, if that was one
   M method_;
   std::string name_;
 };
@@ -98,17 +102,36 @@ class ActorHandle {
   // Task(RAY_FUNC(&C::f, ArgTypes...)). RayFunctionNotFound when it is not registered.
   template <class M>
   requires std::is_member_function_pointer_v<M> internal::ActorTaskCaller<C, M> Task(M method)
-  const { return internal::OrThrow(TryTask(method)); }
+  const& {
+    if (const auto* const known = internal::Known<rustyray::task::AnyMethod>::Find(
+            rustyray::task::AnyMethod::Of(method));
+        known != nullptr && actor_ && internal::HasRuntime()) [[likely]] {
+      return internal::ActorTaskCaller<C, M>(*actor_.cell(), method, *known);
+    }
+    return internal::OrThrow(TryTask(method));
+  }
+  template <class M>
+  requires std::is_member_function_pointer_v<M> internal::ActorTaskCaller<C, M> Task(M method) && {
+    internal::ActorTaskCaller<C, M> caller = std::as_const(*this).Task(method);
+    caller.temporary_ = std::move(actor_);
+    return caller;
+  }
   template <class M>
   requires std::is_member_function_pointer_v<M> absl::StatusOr<internal::ActorTaskCaller<C, M>> TryTask(M method)
-  const {
+  const& {
     const internal::RuntimeUse runtime;
     if (!runtime) return runtime.status();
     if (!actor_) return internal::EmptyHandle();
     absl::StatusOr<const rustyray::task::Registration*> registration =
         internal::FindMethod(*runtime.operator->(), rustyray::task::AnyMethod::Of(method));
     if (!registration.ok()) return registration.status();
-    return internal::ActorTaskCaller<C, M>(actor_, method, **registration);
+    return internal::ActorTaskCaller<C, M>(*actor_.cell(), method, **registration);
+  }
+  template <class M>
+  requires std::is_member_function_pointer_v<M> absl::StatusOr<internal::ActorTaskCaller<C, M>> TryTask(M method) && {
+    absl::StatusOr<internal::ActorTaskCaller<C, M>> caller = std::as_const(*this).TryTask(method);
+    if (caller.ok()) caller->temporary_ = std::move(actor_);
+    return caller;
   }
 
   // Ends the actor at once: what runs and what is queued fails. With restarts left and not `no_restart`, its factory

@@ -25,6 +25,9 @@ struct ThreadUse {
 inline std::atomic<Runtime*> current_runtime{nullptr};
 inline thread_local constinit ThreadUse* this_thread_use = nullptr;
 
+// A hint: it may be shut down meanwhile.
+inline bool HasRuntime() { return current_runtime.load(std::memory_order_acquire) != nullptr; }
+
 // Slow paths.
 ThreadUse& RegisterThreadUse();
 void KeepForEver(Runtime& runtime);

@@ -12,7 +12,7 @@ using rustyray::task::Registration;
 
 const Registration* FindFunction(Runtime& runtime, AnyFunction function) {
   const Registration* const found = runtime.tasks().registry().Find(function);
-  if (found != nullptr) known_functions.For(function) = {function, found};
+  if (found != nullptr) Known<AnyFunction>::Keep(function, *found);
   return found;
 }
 

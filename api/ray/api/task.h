@@ -23,6 +23,7 @@
 #include "core/call.h"
 #include "ray/api/caller.h"
 #include "ray/api/exception.h"
+#include "ray/api/known.h"
 #include "ray/api/object_ref.h"
 #include "ray/api/policy.h"
 #include "ray/api/runtime_use.h"
@@ -37,27 +38,6 @@ namespace ray {
 using rustyray::core::CancelToken;
 
 namespace internal {
-
-// The functions that this thread called lately. Registrations live for ever, so what was found once stays right;
-// another runtime knows the same list.
-struct KnownFunctions {
-  struct Entry {
-    rustyray::task::AnyFunction function;
-    const rustyray::task::Registration* registration;
-  };
-  Entry& For(rustyray::task::AnyFunction function) {
-    return entries[(reinterpret_cast<std::uintptr_t>(function) >> 4) % entries.size()];
-  }
-  std::array<Entry, 16> entries;
-};
-inline thread_local constinit KnownFunctions known_functions{};
-
-// Null when this thread did not find it lately, or there is no runtime.
-inline const rustyray::task::Registration* KnownFunction(rustyray::task::AnyFunction function) {
-  const KnownFunctions::Entry& entry = known_functions.For(function);
-  return entry.function == function && current_runtime.load(std::memory_order_acquire) != nullptr ? entry.registration
-                                                                                                  : nullptr;
-}
 
 // Null when it is not registered.
 const rustyray::task::Registration* FindFunction(Runtime& runtime, rustyray::task::AnyFunction function);
@@ -118,8 +98,9 @@ absl::StatusOr<internal::TaskCaller<F>> TryTask(F function) {
 
 template <class F>
 internal::TaskCaller<F> Task(F function) {
-  if (const rustyray::task::Registration* const known =
-          internal::KnownFunction(reinterpret_cast<rustyray::task::AnyFunction>(function))) [[likely]] {
+  const auto any = reinterpret_cast<rustyray::task::AnyFunction>(function);
+  if (const auto* const known = internal::Known<rustyray::task::AnyFunction>::Find(any);
+      known != nullptr && internal::HasRuntime()) [[likely]] {
     return internal::TaskCaller<F>(function, *known);
   }
   return internal::OrThrow(TryTask(function));
