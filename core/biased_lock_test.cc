@@ -49,6 +49,38 @@ TEST(BiasedLock, ASectionNeverOverlapsAnIntrusion) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(BiasedLock, WhatWasTakenOutIsReadByNobodyAfterAwaitReaders) {
+  BiasedLock lock;
+  std::vector<std::atomic<int*>> slots(kThreads);
+  std::atomic<int> running{kThreads};
+  std::atomic<std::uint64_t> read{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      int value = 0;  // not atomic: the thread sanitizer is to see any overlap
+      for (int i = 0; i < 20'000 || read.load(std::memory_order_relaxed) < 50; ++i) {
+        value = 1;
+        slots[t].store(&value, std::memory_order_release);
+        for (int spin = 0; spin < i % 64; ++spin) asm volatile("" ::: "memory");
+        slots[t].store(nullptr, std::memory_order_relaxed);
+        lock.AwaitReaders();
+        value = 2;
+      }
+      --running;
+    });
+  }
+  while (running.load() > 0) {
+    const BiasedLock::Intrusion intrusion(lock);
+    for (std::atomic<int*>& slot : slots) {
+      const int* const value = slot.load(std::memory_order_acquire);
+      if (value == nullptr) continue;
+      for (int looks = 0; looks < 100; ++looks) ASSERT_EQ(*value, 1);
+      ++read;
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(BiasedLock, IntrusionsExcludeEachOther) {
   BiasedLock lock;
   std::int64_t count = 0;

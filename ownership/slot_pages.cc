@@ -16,7 +16,8 @@ using core::BiasedLock;
 
 constexpr std::uintptr_t kFree = 1;
 
-// In sections of it records go; in its intrusions they are read.
+// In its intrusions records are read. Who takes one of its own slots waits for readers; who takes another's does so in a
+// section, since its owner may use it again (Collect).
 constinit BiasedLock records_lock;
 
 // A fork waits until no report is under way, whose thread the child would miss.
@@ -197,14 +198,18 @@ Slot* SlotPages::Put(core::Record& record) {
 
 void SlotPages::Take(Slot& slot, core::Record& record) {
   ThreadSlots* const slots = my_slots;
-  const BiasedLock::Section section(records_lock);
-  // Another's: the record's store was closed, and the slot is used again.
-  if (slot.word.load(std::memory_order_relaxed) != reinterpret_cast<std::uintptr_t>(&record)) return;
-  if (slots != nullptr && PageOf(slot).owner.load(std::memory_order_relaxed) == slots) {
+  // A word that is another's: the record's store was closed, and the slot is used again.
+  const auto is_there = [&] {
+    return slot.word.load(std::memory_order_relaxed) == reinterpret_cast<std::uintptr_t>(&record);
+  };
+  if (slots != nullptr && PageOf(slot).owner.load(std::memory_order_relaxed) == slots) [[likely]] {
+    if (!is_there()) return;  // as it will be: only this thread uses its slots again
     slots->PushFree(slot);
-  } else {
-    slot.word.store(0, std::memory_order_release);
+    records_lock.AwaitReaders();
+    return;
   }
+  const BiasedLock::Section section(records_lock);
+  if (is_there()) slot.word.store(0, std::memory_order_release);
 }
 
 void SlotPages::ForEach(const core::HandleObserver* observer, absl::FunctionRef<void(core::Record&)> read) {
