@@ -505,6 +505,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     std::vector<std::thread> ended;
     {
       MutexLock lock(mutex_);
+      if (searching_.load(std::memory_order_seq_cst) != 0) return;  // somebody else woke one meanwhile
       if (!parked_.empty()) {
         woken = parked_.back();
         parked_.pop_back();
@@ -572,11 +573,6 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     HeldPlace held{this, nullptr};
     held_places = &held;
     while (Runnable* work = Search(slot)) {
-      if (!TryTakePlace()) {
-        slot.deque.Push(work);
-        searching_.fetch_add(1, std::memory_order_seq_cst);
-        continue;  // Search sees that no place is free and parks
-      }
       bool has_place = true;
       slot.busy.store(true, std::memory_order_relaxed);
       BeginRun(slot);
@@ -616,13 +612,18 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     return StealAny(slot);
   }
 
-  // Called counted in searching_; returns not counted. Null: the worker is to end.
+  // Called counted in searching_; returns not counted, with a place. Null, and no place: the worker is to end.
   Runnable* Search(Slot& slot) {
     for (;;) {
       int pauses = 8;
       for (int round = 0; round < kSearchRounds && !stopping(); ++round) {
         if (free_places_.load(std::memory_order_relaxed) <= 0) break;
         if (Runnable* const work = StealAny(slot)) {
+          // While it is counted: who pushes meanwhile would see a free place and nobody searching, and start a thread.
+          if (!TryTakePlace()) {
+            slot.deque.Push(work);
+            break;
+          }
           if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && AnyWork()) NotifyWork();
           return work;
         }

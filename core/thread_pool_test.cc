@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -165,6 +166,28 @@ TEST_F(ThreadPoolTest, ALoneScheduleIsNeverMissed) {
     while (!work.ran.load()) std::this_thread::yield();
     for (int spin = 0; spin < i % 3000; ++spin) work.ran.load();
   }
+}
+
+// Short work comes in bursts, so that workers begin and end to look for it all the time.
+TEST_F(ThreadPoolTest, NoMoreThreadsAreMadeThanCanRun) {
+  constexpr int kPlaces = 2, kBurst = 300;
+  const auto pool = Pool(kPlaces);
+  std::atomic<int> threads{0};
+  std::atomic<std::int64_t> ran{0};
+  std::vector<std::unique_ptr<Work>> works;
+  for (int i = 0; i < kBurst; ++i) {
+    works.push_back(std::make_unique<Work>([&] {
+      static thread_local bool counted = false;
+      if (!std::exchange(counted, true)) ++threads;
+      ++ran;
+    }));
+  }
+  const int bursts = Sized(3'000, 100'000);
+  for (int burst = 1; burst <= bursts; ++burst) {
+    for (const auto& work : works) ASSERT_TRUE(pool->Schedule(*work));
+    while (ran.load() < std::int64_t{burst} * kBurst) std::this_thread::yield();
+  }
+  EXPECT_LE(threads.load(), kPlaces + 1);
 }
 
 TEST_F(ThreadPoolTest, CpuBoundWorkNeverTakesMoreThanThePlacesAlsoWithHelpers) {
