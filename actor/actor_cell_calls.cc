@@ -80,10 +80,11 @@ bool ActorCell::GiveRoom() {
 }
 
 std::size_t ActorCell::queued() {
-  if (mailbox_.idle() && !lanes_.any()) return 0;
+  if (mailbox_.bounded()) return mailbox_.taken();
+  if (mailbox_.idle()) return lanes_.count();
   core::MutexLock lock(mutex_);
   const TurnLock::WithMutex others(turn_lock_, TurnLock::Who::kOther);
-  return mailbox_.size(turn_lock_) + (options_.mailbox_capacity == kUnboundedMailbox ? lanes_.count() : 0);
+  return mailbox_.Count(turn_lock_) + lanes_.count();
 }
 
 bool ActorCell::Push(core::Call& call) { return mailbox_.Push(call) || !turn_lock_.one_turn(); }

@@ -1,6 +1,8 @@
 #include "actor/actor_system.h"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -56,6 +58,18 @@ absl::StatusOr<ActorCell*> ActorSystem::MakeCell(ActorOptions options, const Cla
   if (options.restart.max_restarts < -1) {
     return Invalid(absl::StrCat("ActorOptions::restart.max_restarts must be -1 or more, but it is ",
                                 options.restart.max_restarts));
+  }
+  if (options.restart.max_in_window < 0) {
+    return Invalid(absl::StrCat("ActorOptions::restart.max_in_window must be 0 or more, but it is ",
+                                options.restart.max_in_window));
+  }
+  for (const auto& [name, duration] : {std::pair("window", options.restart.window),
+                                       std::pair("backoff", options.restart.backoff),
+                                       std::pair("max_backoff", options.restart.max_backoff)}) {
+    if (duration < core::Duration::zero()) {
+      return Invalid(absl::StrCat("ActorOptions::restart.", name, " must not be negative, but it is ",
+                                  std::chrono::duration<double, std::milli>(duration).count(), " ms"));
+    }
   }
   if (options.max_task_retries < -1) {
     return Invalid(

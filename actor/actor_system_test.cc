@@ -3,6 +3,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -260,6 +261,18 @@ TEST_F(ActorTest, OptionsOutOfRangeAndTakenNamesAreNamed) {
             "ActorOptions::mailbox_capacity must be 1 or more: a mailbox of size 0 takes no call");
   EXPECT_EQ(world.actors.Spawn(ActorOptions{.max_concurrency = 0}, &Counter::Create, 1).status().message(),
             "ActorOptions::max_concurrency must be 1 or more, but it is 0");
+  const auto with = [&](RestartPolicy policy) {
+    return std::string(
+        world.actors.Spawn(ActorOptions{.restart = std::move(policy)}, &Counter::Create, 1).status().message());
+  };
+  EXPECT_EQ(with({.max_restarts = -2}), "ActorOptions::restart.max_restarts must be -1 or more, but it is -2");
+  EXPECT_EQ(with({.max_in_window = -1}), "ActorOptions::restart.max_in_window must be 0 or more, but it is -1");
+  EXPECT_EQ(with({.window = -std::chrono::seconds(1)}),
+            "ActorOptions::restart.window must not be negative, but it is -1000 ms");
+  EXPECT_EQ(with({.backoff = -std::chrono::milliseconds(5)}),
+            "ActorOptions::restart.backoff must not be negative, but it is -5 ms");
+  EXPECT_EQ(with({.max_backoff = -std::chrono::milliseconds(1500)}),
+            "ActorOptions::restart.max_backoff must not be negative, but it is -1500 ms");
   auto first = world.actors.Spawn(ActorOptions{.name = "n", .name_space = "s"}, &Counter::Create, 1);
   EXPECT_EQ(world.actors.Spawn(ActorOptions{.name = "n", .name_space = "s"}, &Counter::Create, 1).status().message(),
             "there is an actor named 'n' in namespace 's'");

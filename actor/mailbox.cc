@@ -14,8 +14,7 @@ void Mailbox::TurnOver() {
   }
 }
 
-std::size_t Mailbox::size(const TurnLock&) const {
-  if (capacity_ != kUnboundedMailbox) return taken_.load(std::memory_order_relaxed);
+std::size_t Mailbox::Count(const TurnLock&) const {
   std::size_t calls = 0;
   const core::Waiter* const newest = inbox_.load(std::memory_order_acquire);
   for (const core::Waiter* at = newest == Idle() ? nullptr : newest; at != nullptr; at = at->next) ++calls;

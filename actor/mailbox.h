@@ -37,21 +37,24 @@ class Mailbox {
   // --- Room, in calls.
   // Room for one call, unless the capacity is taken.
   [[nodiscard]] bool TryTakeRoom() {
-    if (capacity_ == kUnboundedMailbox) return true;
+    if (!bounded()) return true;
     if (taken_.fetch_add(1, std::memory_order_relaxed) < capacity_) return true;
     taken_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
   // Room for one call beyond any capacity.
   void TakeRoom() {
-    if (capacity_ != kUnboundedMailbox) taken_.fetch_add(1, std::memory_order_relaxed);
+    if (bounded()) taken_.fetch_add(1, std::memory_order_relaxed);
   }
   // Gives up room that a call took and did not use.
   void GiveRoom() {
-    if (capacity_ != kUnboundedMailbox) taken_.fetch_sub(1, std::memory_order_relaxed);
+    if (bounded()) taken_.fetch_sub(1, std::memory_order_relaxed);
   }
-  // The room that is taken; without a capacity, the calls, which are walked over.
-  std::size_t size(const TurnLock& guard) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(guard);
+  bool bounded() const { return capacity_ != kUnboundedMailbox; }
+  // The room that is taken, of a bounded one.
+  std::size_t taken() const { return taken_.load(std::memory_order_relaxed); }
+  // The calls in it, which are walked over.
+  std::size_t Count(const TurnLock& guard) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(guard);
   // Whether no turn exists. Then there is no call in it either.
   bool idle() const { return inbox_.load(std::memory_order_acquire) == Idle(); }
 

@@ -46,10 +46,6 @@ class MailboxTest : public ::testing::Test {
     const TurnLock::Section lock(turn_lock_);
     return mailbox_.Front(turn_lock_);
   }
-  std::size_t size() {
-    const TurnLock::Section lock(turn_lock_);
-    return mailbox_.size(turn_lock_);
-  }
   bool GoIdle() {
     const TurnLock::Section lock(turn_lock_);
     return mailbox_.GoIdle(turn_lock_);
@@ -100,31 +96,31 @@ TEST_F(MailboxTest, WhatIsPutBackLeavesFirstAndNeedsNoRoom) {
   ASSERT_TRUE(mailbox_.TryTakeRoom());
   PutBack(call(1));
   PutBack(call(0));
-  EXPECT_EQ(size(), 6u);
+  EXPECT_EQ(mailbox_.taken(), 6u);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(Pop(), &call(i));
-  EXPECT_EQ(size(), 2u) << "the room that two took";
+  EXPECT_EQ(mailbox_.taken(), 2u) << "the room that two took";
 }
 
 TEST_F(MailboxTest, RoomIsTakenUpToTheCapacityAndGivenBack) {
-  EXPECT_EQ(size(), 0u);
+  EXPECT_EQ(mailbox_.taken(), 0u);
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(mailbox_.TryTakeRoom());
   EXPECT_FALSE(mailbox_.TryTakeRoom());
-  EXPECT_EQ(size(), 4u) << "who found no room took some";
+  EXPECT_EQ(mailbox_.taken(), 4u) << "who found no room took some";
   mailbox_.GiveRoom();
   EXPECT_TRUE(mailbox_.TryTakeRoom());
   (void)mailbox_.Push(Make());
-  EXPECT_EQ(size(), 4u) << "a call took room twice";
+  EXPECT_EQ(mailbox_.taken(), 4u) << "a call took room twice";
   EXPECT_NE(Pop(), nullptr);
-  EXPECT_EQ(size(), 3u);
+  EXPECT_EQ(mailbox_.taken(), 3u);
   for (int i = 0; i < 3; ++i) mailbox_.GiveRoom();
-  EXPECT_EQ(size(), 0u);
+  EXPECT_EQ(mailbox_.taken(), 0u);
 }
 
 TEST_F(MailboxTest, WithoutACapacityThereIsRoomAndTheCallsAreCounted) {
   Mailbox unbounded(kUnboundedMailbox);
-  const auto size = [&] {
+  const auto count = [&] {
     const TurnLock::Section lock(turn_lock_);
-    return unbounded.size(turn_lock_);
+    return unbounded.Count(turn_lock_);
   };
   const auto pop = [&] {
     const TurnLock::Section lock(turn_lock_);
@@ -133,18 +129,18 @@ TEST_F(MailboxTest, WithoutACapacityThereIsRoomAndTheCallsAreCounted) {
   Make(10);
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(unbounded.TryTakeRoom());
-    EXPECT_EQ(size(), static_cast<std::size_t>(i)) << "room counts as no call";
+    EXPECT_EQ(count(), static_cast<std::size_t>(i)) << "room counts as no call";
     (void)unbounded.Push(call(i));
   }
   EXPECT_EQ(pop(), &call(0));
-  EXPECT_EQ(size(), 9u);
+  EXPECT_EQ(count(), 9u);
   {
     const TurnLock::Section lock(turn_lock_);
     unbounded.PutBack(call(0), turn_lock_);
   }
-  EXPECT_EQ(size(), 10u);
+  EXPECT_EQ(count(), 10u);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(pop(), &call(i));
-  EXPECT_EQ(size(), 0u);
+  EXPECT_EQ(count(), 0u);
   EXPECT_FALSE(unbounded.idle());
 }
 
@@ -178,7 +174,7 @@ TEST_F(MailboxTest, SealedCallsAtTheFrontMakeRoomAndOthersStay) {
   ASSERT_EQ(sealed.size(), 2u);
   EXPECT_EQ(&*sealed[0], &call(0));
   EXPECT_EQ(&*sealed[1], &call(1));
-  EXPECT_EQ(size(), 3u);
+  EXPECT_EQ(mailbox_.taken(), 3u);
   EXPECT_TRUE(PopSealed().empty());
   EXPECT_EQ(Pop(), &call(2));
   EXPECT_EQ(Pop(), &call(3));
@@ -223,7 +219,7 @@ TEST_F(MailboxTest, NoCallIsLostOrOvertakenAndNoTurnIsDoubled) {
   }
   for (std::thread& thread : threads) thread.join();
   ASSERT_EQ(taken.size(), calls_.size());
-  EXPECT_EQ(size(), 0u);
+  EXPECT_EQ(mailbox_.taken(), 0u);
   EXPECT_GE(ran, 1);
   std::vector<int> next(kCallers, 0);
   for (const core::Call* const one : taken) {

@@ -480,12 +480,18 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
   // --- Making sure that work is found.
 
   void NotifyWork() {
-    if (searching_.load(std::memory_order_seq_cst) != 0) return;
+    while (!TryNotifyWork()) {
+    }
+  }
+
+  // False: places were taken meanwhile; look again.
+  bool TryNotifyWork() {
+    if (searching_.load(std::memory_order_seq_cst) != 0) return true;
     if (!can_wake_.load(std::memory_order_seq_cst)) {
       // All there may be are at work or in waits; each looks around when it is done. One that comes back from a wait
       // may need the place of one that sleeps.
       if (returners_.load(std::memory_order_seq_cst) > 0) ArmMonitor();
-      return;
+      return true;
     }
     if (free_places_.load(std::memory_order_seq_cst) <= 0) {
       if (!work_waits_.load(std::memory_order_seq_cst)) {
@@ -494,18 +500,22 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       }
       if (free_places_.load(std::memory_order_seq_cst) <= 0) {
         ArmMonitor();
-        return;
+        return true;
       }
     }
-    WakeOrStart();
+    return WakeOrStart();
   }
 
-  void WakeOrStart() {
+  // False, and no effect: there is neither one to wake nor a place for one to start.
+  bool WakeOrStart() {
     Slot* woken = nullptr;
     std::vector<std::thread> ended;
     {
       MutexLock lock(mutex_);
-      if (searching_.load(std::memory_order_seq_cst) != 0) return;  // somebody else woke one meanwhile
+      const bool any_free = free_places_.load(std::memory_order_seq_cst) > 0;
+      // Somebody else woke one meanwhile, or one came back: a worker gives its place up after it is counted.
+      if (searching_.load(std::memory_order_seq_cst) != 0) return true;
+      if (parked_.empty() && !any_free) return false;
       if (!parked_.empty()) {
         woken = parked_.back();
         parked_.pop_back();
@@ -528,6 +538,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     if (woken != nullptr) woken->parker.Unpark();
     // Without the lock: what is thread-local in user code is destroyed now, and may do anything.
     for (std::thread& thread : ended) thread.join();
+    return true;
   }
 
   // After each change of who is parked, or how many threads there are.

