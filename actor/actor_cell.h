@@ -12,15 +12,16 @@
 //   - What is queued when the actor ends is failed at once; so it is when the actor restarts, unless there are retries:
 //     then it waits for the next instance, behind what is retried.
 //   - A turn (a Runnable on the executor) exists while there is something to do; an idle actor costs no thread.
-//   - With a max_concurrency of 1 there is one turn, scheduled or under way, or it waits (turn_waits_), or the mailbox is
+//   - With a max_concurrency of 1 there is one turn, scheduled or under way, or it waits (turn_waits_), or the mailbox
+//   is
 //     idle. Who ends the wait or the idleness has the turn, and schedules it. (With more, whoever changes something
 //     schedules one.)
-// Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h), what turns
-// lock (turn_lock.h); the cell has the phases, the instance and the turns: its life in actor_cell.cc, calls in
-// actor_cell_{calls,turns}.cc. The cell is the executor of its calls: Schedule puts a call whose refs are ready into the
-// mailbox.
-// Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for what runs and what comes next, which is all that
-// the turn needs between two calls. Both are leaves; nothing of the user's runs, and no call is failed, under them.
+// Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h), what
+// turns lock (turn_lock.h); the cell has the phases, the instance and the turns: its life in actor_cell.cc, calls in
+// actor_cell_{calls,turns}.cc. The cell is the executor of its calls: Schedule puts a call whose refs are ready into
+// the mailbox. Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for what runs and what comes next,
+// which is all that the turn needs between two calls. Both are leaves; nothing of the user's runs, and no call is
+// failed, under them.
 #ifndef RUSTYRAY_ACTOR_ACTOR_CELL_H_
 #define RUSTYRAY_ACTOR_ACTOR_CELL_H_
 
@@ -252,19 +253,19 @@ class ActorCell final : public core::Executor, public core::Runnable {
 
   mutable core::Mutex mutex_;
   TurnLock turn_lock_;
-  std::atomic<Phase> phase_{Phase::kCreating};                // changed under both locks, read under either
-  bool busy_ ABSL_GUARDED_BY(mutex_) = true;                  // somebody starts, makes or ends the instance; not kAlive
-  bool turn_waits_ ABSL_GUARDED_BY(mutex_) = false;           // for what changes phase_, busy_ or the creation
-  bool restart_ ABSL_GUARDED_BY(mutex_) = false;              // kEnding: towards another instance
-  bool graceful_ ABSL_GUARDED_BY(mutex_) = false;             // kEnding: OnStop runs
-  bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;         // a restart's, to be submitted by a turn
-  bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;       // its refs are, or it failed
-  bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;      // the cell has its queue's hold
+  std::atomic<Phase> phase_{Phase::kCreating};            // changed under both locks, read under either
+  bool busy_ ABSL_GUARDED_BY(mutex_) = true;              // somebody starts, makes or ends the instance; not kAlive
+  bool turn_waits_ ABSL_GUARDED_BY(mutex_) = false;       // for what changes phase_, busy_ or the creation
+  bool restart_ ABSL_GUARDED_BY(mutex_) = false;          // kEnding: towards another instance
+  bool graceful_ ABSL_GUARDED_BY(mutex_) = false;         // kEnding: OnStop runs
+  bool creation_due_ ABSL_GUARDED_BY(mutex_) = false;     // a restart's, to be submitted by a turn
+  bool creation_ready_ ABSL_GUARDED_BY(mutex_) = false;   // its refs are, or it failed
+  bool creation_queued_ ABSL_GUARDED_BY(mutex_) = false;  // the cell has its queue's hold
   core::ErrorPtr death_ ABSL_GUARDED_BY(mutex_);
   core::RecordHold creation_ ABSL_GUARDED_BY(mutex_);
   absl::InlinedVector<core::Call*, 1> running_ ABSL_GUARDED_BY(turn_lock_);  // each with its queue's hold
   std::unique_ptr<Restarts> restart_state_ ABSL_GUARDED_BY(turn_lock_);      // made when one is asked for
-  std::function<task::CallPtr()> again_;                                     // changed under mutex_; called by who is busy
+  std::function<task::CallPtr()> again_;  // changed under mutex_; called by who is busy
 };
 
 }  // namespace rustyray::actor

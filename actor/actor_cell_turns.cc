@@ -19,8 +19,8 @@ thread_local Discards discards;
 
 }  // namespace
 
-// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before the
-// call is there.
+// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before
+// the call is there.
 bool ActorCell::UnusedLocked() {
   return HasNoHandle() && running_.empty() && !lanes_.any() && mailbox_.Front(turn_lock_) == nullptr;
 }

@@ -63,9 +63,9 @@ absl::StatusOr<ActorCell*> ActorSystem::MakeCell(ActorOptions options, const Cla
     return Invalid(absl::StrCat("ActorOptions::restart.max_in_window must be 0 or more, but it is ",
                                 options.restart.max_in_window));
   }
-  for (const auto& [name, duration] : {std::pair("window", options.restart.window),
-                                       std::pair("backoff", options.restart.backoff),
-                                       std::pair("max_backoff", options.restart.max_backoff)}) {
+  for (const auto& [name, duration] :
+       {std::pair("window", options.restart.window), std::pair("backoff", options.restart.backoff),
+        std::pair("max_backoff", options.restart.max_backoff)}) {
     if (duration < core::Duration::zero()) {
       return Invalid(absl::StrCat("ActorOptions::restart.", name, " must not be negative, but it is ",
                                   std::chrono::duration<double, std::milli>(duration).count(), " ms"));

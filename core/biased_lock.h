@@ -9,10 +9,10 @@
 // mutex; so Sections exclude Intrusions, and not each other: what two of them touch must not be the same. Rules: a
 // Section is short, allocates nothing, takes no lock, calls nothing foreign and does not nest, not even with one of
 // another lock. An Intrusion is not begun within a Section. What is changed is still std::atomic, accessed with relaxed
-// order, where others look at it outside of Intrusions. AwaitReaders is less than a Section, for one who only takes away
-// what is its own. Also here: LightFence and HeavyFence, for "store here, then
-// look there" of a thread on a hot path against the same, the other way round, of one that is not. Of the two at least
-// one sees the other's store. Threads: all of it, any thread. Locks must outlive those that use them.
+// order, where others look at it outside of Intrusions. AwaitReaders is less than a Section, for one who only takes
+// away what is its own. Also here: LightFence and HeavyFence, for "store here, then look there" of a thread on a hot
+// path against the same, the other way round, of one that is not. Of the two at least one sees the other's store.
+// Threads: all of it, any thread. Locks must outlive those that use them.
 #ifndef RUSTYRAY_CORE_BIASED_LOCK_H_
 #define RUSTYRAY_CORE_BIASED_LOCK_H_
 

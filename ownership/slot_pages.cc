@@ -16,8 +16,8 @@ using core::BiasedLock;
 
 constexpr std::uintptr_t kFree = 1;
 
-// In its intrusions records are read. Who takes one of its own slots waits for readers; who takes another's does so in a
-// section, since its owner may use it again (Collect).
+// In its intrusions records are read. Who takes one of its own slots waits for readers; who takes another's does so in
+// a section, since its owner may use it again (Collect).
 constinit BiasedLock records_lock;
 
 // A fork waits until no report is under way, whose thread the child would miss.

@@ -75,8 +75,8 @@ class ActorTaskCaller : public Caller<ActorTaskCaller<C, M>, M> {
   friend class Caller<ActorTaskCaller, M>;
   template <class... A>
   rustyray::core::ObjectRef Submit(Runtime&, A&&... arguments) {
-    rustyray::task::CallPtr call = rustyray::actor::MakeMethodCall<C, Policy>(*actor_, this->info(), method_,
-                                                                              std::forward<A>(arguments)...);
+    rustyray::task::CallPtr call =
+        rustyray::actor::MakeMethodCall<C, Policy>(*actor_, this->info(), method_, std::forward<A>(arguments)...);
     if (!name_.empty()) call->EnsureAnnex().name = name_;
     return actor_->Submit(std::move(call));
   }
@@ -103,8 +103,8 @@ class ActorHandle {
   template <class M>
   requires std::is_member_function_pointer_v<M> internal::ActorTaskCaller<C, M> Task(M method)
   const& {
-    if (const auto* const known = internal::Known<rustyray::task::AnyMethod>::Find(
-            rustyray::task::AnyMethod::Of(method));
+    if (const auto* const known =
+            internal::Known<rustyray::task::AnyMethod>::Find(rustyray::task::AnyMethod::Of(method));
         known != nullptr && actor_ && internal::HasRuntime()) [[likely]] {
       return internal::ActorTaskCaller<C, M>(*actor_.cell(), method, *known);
     }
