@@ -2,6 +2,7 @@
 #include <malloc.h>
 
 #include <cstddef>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -88,6 +89,26 @@ TEST_F(ActorCosts, CallsThroughABoundedMailboxLeaveMemoryFlat) {
   for (int i = 0; i < count; ++i) (void)counter->Call(&Counter::Add, 1);
   EXPECT_LE(BytesInUse(), before + 64 * 1024);
   EXPECT_EQ(*counter->Call(&Counter::Add, 1).Get<int>(), count + 10'001);
+}
+
+TEST_F(ActorCosts, RefsThatThreadsKeepToDeadActorsGoWithThemAtTheLatest) {
+  if (!core::AllocationsAreCounted()) GTEST_SKIP() << "the sanitizer's allocator is another one, and it sees leaks";
+  const auto live_and_end = [&] {
+    ActorRef<Counter> counter = *actors.Spawn(ActorOptions(), &Counter::Create);
+    for (int i = 0; i < 300; ++i) ASSERT_TRUE(counter.Call(&Counter::Add, 1).Wait().ok());
+  };
+  const auto in_threads = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      std::thread(live_and_end).join();
+      executor.RunUntilIdle();
+      live_and_end();
+      executor.RunUntilIdle();
+    }
+  };
+  in_threads(100);
+  const std::size_t before = BytesInUse();
+  in_threads(500);
+  EXPECT_LE(BytesInUse(), before + 64 * 1024);
 }
 
 // Each holds the last handle to the next: their ends do not nest on the stack.

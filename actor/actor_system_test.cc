@@ -325,6 +325,48 @@ TEST_F(ActorTest, AHeldCallThatFailsLetsTheNextOnesGoOn) {
   EXPECT_EQ(counter->cell()->queued(), 0u);
 }
 
+TEST_F(ActorTest, ItEndsWhenItsLastHeldCallIsCancelledAfterTheLastHandleWent) {
+  const core::FunctionInfo info{"Late"};
+  for (const std::size_t capacity : {std::size_t{4}, kUnboundedMailbox}) {
+    for (const bool cancelled : {false, true}) {
+      auto counter = world.actors.Spawn(ActorOptions{.mailbox_capacity = capacity}, &Counter::Create, 0);
+      EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 0);
+      core::ObjectRef late = world.tasks.Run(info, [] { return 7; });
+      core::ObjectRef held = counter->Call(&Counter::Add, late);
+      counter = absl::UnknownError("no handle");
+      EXPECT_EQ(world.actors.size(), 1u) << "a call is left";
+      if (cancelled) {
+        EXPECT_TRUE(world.tasks.Cancel(held).ok());
+      } else {
+        EXPECT_EQ(*held.Get<int>(), 7);
+      }
+      executor.RunUntilIdle();
+      EXPECT_EQ(world.actors.size(), 0u) << cancelled;
+      EXPECT_EQ(Counter::alive, 0);
+    }
+  }
+}
+
+TEST_F(ActorTest, AHandleToItselfRevivesAnActorThatHasNoneLeft) {
+  struct Keeper {
+    static Keeper* Create() { return new Keeper; }
+    AnyActorRef Self() { return ActorContext::Current()->Self(); }
+    int One() { return 1; }
+  };
+  auto keeper = world.actors.Spawn(ActorOptions(), &Keeper::Create);
+  core::ObjectRef self = keeper->Call(&Keeper::Self);
+  keeper = absl::UnknownError("no handle");
+  {
+    absl::StatusOr<AnyActorRef> again = self.Get<AnyActorRef>();
+    self = core::ObjectRef();
+    executor.RunUntilIdle();
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(*ActorRef<Keeper>(*again).Call(&Keeper::One).Get<int>(), 1);
+  }
+  executor.RunUntilIdle();
+  EXPECT_EQ(world.actors.size(), 0u);
+}
+
 struct Selfish {
   static Selfish* Create() { return new Selfish; }
   int CallSelf() {

@@ -107,6 +107,20 @@ TEST_F(Actors, HandlesAreArgumentsResultsAndMembers) {
   EXPECT_EQ(*ray::Get(holder.Task(&Holder::AddToIt).Remote(1)), 6);
 }
 
+TEST_F(Actors, WhatTaskReturnsKeepsATemporaryHandleAndNoOther) {
+  auto of_a_temporary = ray::Actor(Counter::Create).Remote(5).Task(&Counter::Add);
+  for (int i = 6; i < 20; ++i) EXPECT_EQ(*ray::Get(of_a_temporary.Remote(1)), i);
+  auto counter = ray::Actor(Counter::Create).Remote(5);
+  auto of_a_handle = counter.Task(&Counter::Add);
+  EXPECT_EQ(*ray::Get(of_a_handle.Remote(1)), 6);
+  counter = ray::ActorHandle<Counter>();
+  // It ends soon.
+  const std::string what = Thrown<ray::RayActorException>([&] {
+    for (;;) ray::Get(of_a_handle.Remote(1));
+  });
+  EXPECT_HAS(what, "nobody had a handle to it any more");
+}
+
 TEST_F(Actors, AMethodThatThrowsIsATaskExceptionAndTheActorLivesOn) {
   auto counter = ray::Actor(Counter::Create).Remote(1);
   const std::string what = Thrown<ray::RayTaskException>([&] { ray::Get(counter.Task(&Counter::Bad).Remote()); });

@@ -1,0 +1,75 @@
+#include "actor/turn_lock.h"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "core/mutex.h"
+#include "gtest/gtest.h"
+
+namespace rustyray::actor {
+namespace {
+
+class TurnLockTest : public testing::TestWithParam<bool> {
+ protected:
+  core::Mutex mutex_;
+  TurnLock lock_{mutex_, /*one_turn=*/GetParam()};
+  int state_ ABSL_GUARDED_BY(lock_) = 0;  // not atomic: the thread sanitizer is to see any overlap
+};
+
+// One thread has the turn all the time, or two threads hand it to each other; others look now and then.
+TEST_P(TurnLockTest, OnlyOneThreadHasIt) {
+  constexpr int kTurns = 2, kOthers = 2, kLooks = 300;
+  std::atomic<int> turn{0};     // whose it is
+  std::atomic<int> looking{2};  // others that are not done
+  std::vector<std::thread> threads;
+  std::atomic<int> rounds{0};
+  for (int me = 0; me < kTurns; ++me) {
+    threads.emplace_back([&, me] {
+      while (looking.load() > 0) {
+        if (lock_.one_turn() && turn.load(std::memory_order_acquire) != me) {
+          std::this_thread::yield();
+          continue;
+        }
+        for (int i = 0; i < 50; ++i) {
+          const TurnLock::Section section(lock_);
+          ++state_;
+          --state_;
+          ++rounds;
+        }
+        {
+          core::MutexLock lock(mutex_);
+          const TurnLock::WithMutex with_mutex(lock_, TurnLock::Who::kHasTurn);
+          ++state_;
+          --state_;
+        }
+        turn.store(1 - me, std::memory_order_release);
+      }
+    });
+  }
+  for (int other = 0; other < kOthers; ++other) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kLooks || rounds.load() < 1000; ++i) {
+        core::MutexLock lock(mutex_);
+        const TurnLock::WithMutex with_mutex(lock_, TurnLock::Who::kOther);
+        ASSERT_EQ(state_, 0);
+        ++state_;
+        --state_;
+      }
+      --looking;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_P(TurnLockTest, ASectionOfTheOneTurnTakesNoLock) {
+  { const TurnLock::Section first(lock_); }
+  const std::uint64_t before = core::locks_taken_by_this_thread;
+  { const TurnLock::Section section(lock_); }
+  EXPECT_EQ(core::locks_taken_by_this_thread - before, GetParam() ? 0u : 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(OneOrMany, TurnLockTest, testing::Bool());
+
+}  // namespace
+}  // namespace rustyray::actor
