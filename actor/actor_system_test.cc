@@ -334,6 +334,7 @@ TEST_F(ActorTest, ItEndsWhenItsLastHeldCallIsCancelledAfterTheLastHandleWent) {
       core::ObjectRef late = world.tasks.Run(info, [] { return 7; });
       core::ObjectRef held = counter->Call(&Counter::Add, late);
       counter = absl::UnknownError("no handle");
+      ASSERT_TRUE(executor.Step(1));  // a turn, behind the late task
       EXPECT_EQ(world.actors.size(), 1u) << "a call is left";
       if (cancelled) {
         EXPECT_TRUE(world.tasks.Cancel(held).ok());

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/mutex.h"
+#include "core/parker.h"
 #include "gtest/gtest.h"
 
 namespace rustyray::actor {
@@ -14,7 +15,13 @@ class TurnLockTest : public testing::TestWithParam<bool> {
  protected:
   core::Mutex mutex_;
   TurnLock lock_{mutex_, /*one_turn=*/GetParam()};
-  int state_ ABSL_GUARDED_BY(lock_) = 0;  // not atomic: the thread sanitizer is to see any overlap
+  void Change() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_) {
+    state_ = state_ + 1;
+    for (int i = 0; i < 20; ++i) core::SpinPause();
+    state_ = state_ - 1;
+  }
+  // Zero. Not atomic: the thread sanitizer is to see any overlap.
+  volatile int state_ ABSL_GUARDED_BY(lock_) = 0;
 };
 
 // One thread has the turn all the time, or two threads hand it to each other; others look now and then.
@@ -33,15 +40,13 @@ TEST_P(TurnLockTest, OnlyOneThreadHasIt) {
         }
         for (int i = 0; i < 50; ++i) {
           const TurnLock::Section section(lock_);
-          ++state_;
-          --state_;
+          Change();
           ++rounds;
         }
         {
           core::MutexLock lock(mutex_);
           const TurnLock::WithMutex with_mutex(lock_, TurnLock::Who::kHasTurn);
-          ++state_;
-          --state_;
+          Change();
         }
         turn.store(1 - me, std::memory_order_release);
       }
@@ -52,9 +57,8 @@ TEST_P(TurnLockTest, OnlyOneThreadHasIt) {
       for (int i = 0; i < kLooks || rounds.load() < 1000; ++i) {
         core::MutexLock lock(mutex_);
         const TurnLock::WithMutex with_mutex(lock_, TurnLock::Who::kOther);
-        ASSERT_EQ(state_, 0);
-        ++state_;
-        --state_;
+        EXPECT_EQ(state_, 0);
+        Change();
       }
       --looking;
     });
