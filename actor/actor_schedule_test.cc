@@ -150,6 +150,7 @@ class Schedule {
   bool MayKill() { return kills_left_-- > 0; }
   bool FactoryFails() { return Below(4) == 0; }
   void Nest(int actor, std::uint64_t seed, bool waits) {
+    if (nests_left_-- <= 0) return;
     std::mt19937_64 random(seed);
     for (int i = 1 + static_cast<int>(random() % 3); i > 0; --i) {
       const int called = CallSome(kFirstActor + actor, random);
@@ -424,6 +425,7 @@ class Schedule {
   int next_task_ = kFirstTask;
   int instances_ = 0;
   int kills_left_ = 30;
+  int nests_left_ = 500;  // a call that restarts its actor by a call that it makes is tried again, without limit
 };
 
 Subject::Subject(int actor) : actor_(actor), instance_(current->OnMade(actor)) {}
