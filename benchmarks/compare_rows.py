@@ -92,6 +92,7 @@ ROWS = [
          },
          unit='GB/s', against='memcpy'),
     _row('owner_service, cost', ('costs', 'owner_service_cost_percent'), VALUE, 5, unit='%'),
+    _row('owner_service, on all places', ('costs', 'owner_service_all_places_percent'), NONE, unit='%'),
     _row('init_and_shutdown', ('costs', 'init_and_shutdown_milliseconds'), VALUE, 2, unit='ms'),
     _row('idle_context_switches', ('costs', 'idle_context_switches_a_second'), VALUE, 0, unit='/s'),
     _row('memory_object', ('costs', 'memory_object_bytes'), VALUE, 128, unit='B'),
