@@ -92,8 +92,10 @@ class RowsTest(unittest.TestCase):
             self.assertEqual(len(names), len(set(names)))
             for one in rows:
                 self.assertEqual(one.goal is None, one.kind == compare_rows.NONE, one.name)
-                alone = (compare_rows.VALUE, ) if one.goal is not None else (compare_rows.NONE, )
-                self.assertEqual(one.other is None, one.kind in alone and not one.peers, one.name)
+                if one.kind == compare_rows.VALUE:
+                    self.assertIsNone(one.other, one.name)
+                elif one.goal is not None:
+                    self.assertIsNotNone(one.other, one.name)
 
 
 class ChartTest(unittest.TestCase):
