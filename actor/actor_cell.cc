@@ -54,7 +54,9 @@ std::uint64_t NextCellNumber() {
 
 ActorCell::ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info)
     : host_(host),
-      owner_(host.tasks().owner()),
+      executor_(host.executor()),
+      tasks_(host.tasks()),
+      owner_(tasks_.owner()),
       options_(std::move(options)),
       info_(info),
       id_(core::ActorId::Random()),
@@ -121,7 +123,7 @@ void ActorCell::SubmitCreation(task::CallPtr creation) {
     creation_ready_ = creation_queued_ = false;
   }
   const bool has_refs = creation->has_refs();
-  (void)host_.tasks().SubmitTo(*this, std::move(creation), /*child=*/false);
+  (void)tasks_.SubmitTo(*this, std::move(creation), /*child=*/false);
   if (!has_refs) return;
   auto* const waiter = new CreationWaiter(*this, *record);
   if (!record->AddWaiter(*waiter)) CreationWaiter::Fire(*waiter);

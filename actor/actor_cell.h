@@ -137,11 +137,11 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void Leave() override {}
   absl::Status BeginBlocking() override { return absl::OkStatus(); }
   void EndBlocking() override {}
-  bool stopping() const override { return killed_.load(std::memory_order_acquire) || host_.executor().stopping(); }
+  bool stopping() const override { return killed_.load(std::memory_order_acquire) || executor_.stopping(); }
   InOrder RunInOrder(core::Runnable& work) override;
   void VisitBlockers(const core::Runnable& work, absl::FunctionRef<void(core::Record*, Blocker)> visit) override;
   core::Account* ChargeOf(core::Account*) override { return account_.get(); }
-  bool StepWhileBlocked() override { return host_.executor().StepWhileBlocked(); }
+  bool StepWhileBlocked() override { return executor_.StepWhileBlocked(); }
 
   // --- core::Runnable: a turn.
   void RunScheduled() override;
@@ -235,7 +235,10 @@ class ActorCell final : public core::Executor, public core::Runnable {
   void ReleaseLane(CallerId caller);
   void OnHeldSealed(HeldBack& held);
 
-  CellHost& host_;  // not touched once the cell is dead: handles may outlive it
+  // These are not touched once the cell is dead: handles may outlive them.
+  CellHost& host_;
+  core::Executor& executor_;
+  task::TaskSystem& tasks_;
   core::RecordOwner& owner_;
   const ActorOptions options_;
   const ClassInfo& info_;

@@ -58,7 +58,7 @@ absl::Status ActorCell::WaitForRoom() {
       std::this_thread::yield();
       continue;
     }
-    absl::Status waited = host_.tasks().owner().waiting().WaitForRecord(*first, core::kNever);
+    absl::Status waited = tasks_.owner().waiting().WaitForRecord(*first, core::kNever);
     if (!waited.ok()) return waited;
   } while (!mailbox_.TryTakeRoom());
   return absl::OkStatus();
@@ -147,7 +147,7 @@ core::ObjectRef ActorCell::SubmitInRoom(task::CallPtr submitted) {
     }
   }
   if (held) {
-    core::ObjectRef ref = host_.tasks().SubmitTo(*this, std::move(submitted));
+    core::ObjectRef ref = tasks_.SubmitTo(*this, std::move(submitted));
     core::ErrorPtr death;
     {
       core::MutexLock lock(mutex_);
@@ -158,7 +158,7 @@ core::ObjectRef ActorCell::SubmitInRoom(task::CallPtr submitted) {
     return ref;
   }
   const core::Call* const outer = std::exchange(submitting, &call);
-  core::ObjectRef ref = host_.tasks().SubmitTo(*this, std::move(submitted));
+  core::ObjectRef ref = tasks_.SubmitTo(*this, std::move(submitted));
   if (std::exchange(submitting, outer) == ref.record() && GiveRoom()) ScheduleTurn();
   return ref;
 }

@@ -31,7 +31,7 @@ bool ActorCell::TakeTurnLocked() {
 
 void ActorCell::ScheduleTurn() {
   AddRefHere();
-  if (!host_.executor().Schedule(*this)) DiscardScheduled();
+  if (!executor_.Schedule(*this)) DiscardScheduled();
 }
 
 void ActorCell::RunScheduled() {
@@ -225,8 +225,8 @@ core::Executor::InOrder ActorCell::RunInOrder(core::Runnable& work) {
     core::MutexLock lock(mutex_);
     if (lanes_.Find(call, mutex_) != nullptr) return InOrder::kRefused;  // it needs nothing of the queue
   }
-  const core::RunningPlace place(host_.executor());
-  if (!place.entered() || !host_.executor().Unschedule(*this)) return InOrder::kRefused;
+  const core::RunningPlace place(executor_);
+  if (!place.entered() || !executor_.Unschedule(*this)) return InOrder::kRefused;
   RunTurn(&call);
   DropRefHere();
   return call.ready() ? InOrder::kRan : InOrder::kRefused;
