@@ -120,9 +120,9 @@ ActorCell::Next ActorCell::NextLocked(bool enough, core::Call*& call) {
   for (;;) {
     if (phase() != Phase::kAlive) return Next::kAttend;
     if (static_cast<int>(running_.size()) >= options_.max_concurrency) return Next::kLeave;
-    if (enough && mailbox_.Front(turn_lock_) != nullptr) return Next::kLeaveToAnother;
-    call = mailbox_.Pop(turn_lock_);
-    if (call != nullptr) {
+    if (mailbox_.Front(turn_lock_) != nullptr) {
+      if (enough) return Next::kLeaveToAnother;
+      call = mailbox_.Pop(turn_lock_);
       running_.push_back(call);
       return Next::kCall;
     }
