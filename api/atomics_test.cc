@@ -97,8 +97,8 @@ TEST_F(Atomics, OfTheHotPaths) {
   });
   HoldsTo("task with a ref, waited for", 1, 16, [&] { ray::Get(ray::Task(Add).Remote(number, 1)); });
   const auto counter = ray::Actor(Counter::Create).Remote();
-  HoldsTo("actor call, waited for", 1, 23, [&] { ray::Get(counter.Task(&Counter::Increment).Remote(1)); });
-  HoldsTo("actor call, in flight", kMany, 18, [&] {
+  HoldsTo("actor call, waited for", 1, 9, [&] { ray::Get(counter.Task(&Counter::Increment).Remote(1)); });
+  HoldsTo("actor call, in flight", kMany, 6, [&] {
     for (int i = 0; i < kMany; ++i) refs.push_back(counter.Task(&Counter::Increment).Remote(i));
     ray::Get(refs);
     refs.clear();
