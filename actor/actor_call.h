@@ -14,13 +14,18 @@
 
 namespace rustyray::actor {
 
-// Keeps a cell's storage; no handle.
+// Keeps a cell's storage; no handle. Null when it was moved from.
 class CellPtr {
  public:
   explicit CellPtr(ActorCell& cell) : cell_(&cell) { cell.AddRefHere(); }
-  CellPtr(const CellPtr& other) : cell_(other.cell_) { cell_->AddRefHere(); }
+  CellPtr(const CellPtr& other) : cell_(other.cell_) {
+    if (cell_ != nullptr) cell_->AddRefHere();
+  }
   CellPtr(CellPtr&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
-  CellPtr& operator=(const CellPtr&) = delete;
+  CellPtr& operator=(CellPtr other) noexcept {
+    std::swap(cell_, other.cell_);
+    return *this;
+  }
   ~CellPtr() {
     if (cell_ != nullptr) cell_->DropRefHere();
   }

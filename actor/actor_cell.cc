@@ -57,12 +57,15 @@ ActorCell::ActorCell(CellHost& host, ActorOptions options, const ClassInfo& info
       executor_(host.executor()),
       tasks_(host.tasks()),
       owner_(tasks_.owner()),
+      restart_on_(std::exchange(options.restart.restart_on, nullptr)),
       options_(std::move(options)),
       info_(info),
       id_(core::ActorId::Random()),
       number_(NextCellNumber()),
+      one_turn_(options_.max_concurrency == 1),
       mailbox_(options_.mailbox_capacity),
-      turn_lock_(mutex_, options_.max_concurrency == 1) {}
+      // Callers that a full mailbox blocks look into it all the time, all of them.
+      turn_lock_(mutex_, /*biased=*/one_turn_ && !mailbox_.bounded()) {}
 
 ActorCell::~ActorCell() {
   if (object_ != nullptr) info_.destroy(object_);
@@ -248,7 +251,8 @@ void ActorCell::EndInstance() {
     info_.destroy(std::exchange(object_, nullptr));
   }
   core::Duration backoff = core::Duration::zero();
-  std::function<task::CallPtr()> again;  // freed after the lock
+  std::function<task::CallPtr()> again;  // these are freed after the lock
+  std::function<bool(const core::Error&)> restart_on;
   Doomed doomed;
   bool restart = false;
   {
@@ -267,6 +271,7 @@ void ActorCell::EndInstance() {
     } else {
       set_phase(Phase::kDead);
       again.swap(again_);
+      restart_on.swap(restart_on_);
       if (restart_state_ != nullptr) doomed.queued.swap(restart_state_->retried);
     }
     busy_ = restart && !creation_due_;
@@ -346,12 +351,15 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
     if (!restart || options_.max_task_retries == 0) TakeAllLocked(doomed);
   }
   if (!restart) host_.OnEnding(*this);
+  // Before anything of the user's: what his destructors wait for may need the turn. Nothing runs then that could be
+  // faster than what follows.
+  if (has_turn && one_turn_) ScheduleTurn();
   for (core::RunChildren& submitted : children) submitted.Cancel(death);
   for (core::RecordHold& call : running) static_cast<core::Call&>(*call).Cancel(death);
   // Not before they failed: a method that sees it and returns is not to be faster with its result.
   if (!graceful && !restart) killed_.store(true, std::memory_order_release);
   FailAll(doomed, death);
-  if (has_turn) ScheduleTurn();
+  if (!one_turn_) ScheduleTurn();
 }
 
 bool ActorCell::IsRetriedLocked(const core::Call& call) const {

@@ -12,16 +12,15 @@
 //   - What is queued when the actor ends is failed at once; so it is when the actor restarts, unless there are retries:
 //     then it waits for the next instance, behind what is retried.
 //   - A turn (a Runnable on the executor) exists while there is something to do; an idle actor costs no thread.
-//   - With a max_concurrency of 1 there is one turn, scheduled or under way, or it waits (turn_waits_), or the mailbox
-//   is
-//     idle. Who ends the wait or the idleness has the turn, and schedules it. (With more, whoever changes something
-//     schedules one.)
+//   - With a max_concurrency of 1 there is one turn: it is scheduled or under way, or it waits (turn_waits_), or the
+//     mailbox is idle. Who ends the wait or the idleness has the turn, and schedules it. (With more, whoever changes
+//     something schedules one.)
 // Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h), what
 // turns lock (turn_lock.h); the cell has the phases, the instance and the turns: its life in actor_cell.cc, calls in
 // actor_cell_{calls,turns}.cc. The cell is the executor of its calls: Schedule puts a call whose refs are ready into
-// the mailbox. Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for what runs and what comes next,
-// which is all that the turn needs between two calls. Both are leaves; nothing of the user's runs, and no call is
-// failed, under them.
+// the mailbox.
+// Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for what runs and what comes next, which is all that
+// the turn needs between two calls. Both are leaves; nothing of the user's runs, and no call is failed, under them.
 #ifndef RUSTYRAY_ACTOR_ACTOR_CELL_H_
 #define RUSTYRAY_ACTOR_ACTOR_CELL_H_
 
@@ -240,12 +239,14 @@ class ActorCell final : public core::Executor, public core::Runnable {
   core::Executor& executor_;
   task::TaskSystem& tasks_;
   core::RecordOwner& owner_;
+  std::function<bool(const core::Error&)> restart_on_;  // of the options; until the actor is dead
   const ActorOptions options_;
   const ClassInfo& info_;
   const core::ActorId id_;
   const std::uint64_t number_;
   std::atomic<std::uint32_t> refs_{1};
   std::atomic<std::uint32_t> handles_{1};
+  const bool one_turn_;
   Mailbox mailbox_;
   CallerLanes lanes_;
   std::atomic<bool> dead_{false};

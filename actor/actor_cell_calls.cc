@@ -87,7 +87,7 @@ std::size_t ActorCell::queued() {
   return mailbox_.Count(turn_lock_) + lanes_.count();
 }
 
-bool ActorCell::Push(core::Call& call) { return mailbox_.Push(call) || !turn_lock_.one_turn(); }
+bool ActorCell::Push(core::Call& call) { return mailbox_.Push(call) || !one_turn_; }
 
 core::ObjectRef ActorCell::Failed(task::CallPtr call, const core::ErrorPtr& why) {
   core::Call& failed = *call.release();
@@ -199,7 +199,6 @@ bool ActorCell::Schedule(core::Runnable& work) {
 // The caller has a ref to the cell.
 void ActorCell::ReleaseLane(CallerId caller) {
   bool turn = false;
-  bool gives_room = false;
   std::vector<HeldBack*> done;
   {
     core::MutexLock lock(mutex_);
@@ -208,7 +207,6 @@ void ActorCell::ReleaseLane(CallerId caller) {
         turn |= Push(held.call);
       } else {
         mailbox_.GiveRoom();
-        gives_room = true;
       }
       if (held.sealed || held.call.RemoveWaiter(held)) {
         done.push_back(&static_cast<HeldBack&>(held));
@@ -218,7 +216,8 @@ void ActorCell::ReleaseLane(CallerId caller) {
     };
     lanes_.Release(caller, take, mutex_);
   }
-  if (gives_room) turn |= WakeIfUnused();
+  // Also after a push: a turn may have run what was pushed, and gone idle while the lane still said that it has a call.
+  turn |= WakeIfUnused();
   for (HeldBack* const held : done) delete held;
   if (turn) ScheduleTurn();
 }

@@ -19,14 +19,14 @@ thread_local Discards discards;
 
 }  // namespace
 
-// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before
-// the call is there.
+// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before the
+// call is there. Who drops the last handle, or takes a call out of a lane, looks for an idle mailbox afterwards.
 bool ActorCell::UnusedLocked() {
   return HasNoHandle() && running_.empty() && !lanes_.any() && mailbox_.Front(turn_lock_) == nullptr;
 }
 
 bool ActorCell::TakeTurnLocked() {
-  return !turn_lock_.one_turn() || std::exchange(turn_waits_, false) || mailbox_.Wake();
+  return !one_turn_ || std::exchange(turn_waits_, false) || mailbox_.Wake();
 }
 
 void ActorCell::ScheduleTurn() {
@@ -129,14 +129,14 @@ ActorCell::Next ActorCell::NextLocked(bool enough, core::Call*& call) {
     if (HasNoHandle() && UnusedLocked()) return Next::kAttend;
     const bool last_one_out = running_.empty();
     if (!mailbox_.GoIdle(turn_lock_)) continue;
-    // From here on another thread may have the turn. Who dropped the last handle, or a call that was held back, may
-    // have done it before it could see that there is none.
+    // From here on another thread may have the turn. Who dropped the last handle, or took the last call out of a
+    // lane, may have looked before it could see that there is none.
     if (!last_one_out || !HasNoHandle() || lanes_.any() || !mailbox_.Wake()) return Next::kLeave;
   }
 }
 
 bool ActorCell::MoreMayBeginLocked() {
-  return !turn_lock_.one_turn() && static_cast<int>(running_.size()) < options_.max_concurrency &&
+  return !one_turn_ && static_cast<int>(running_.size()) < options_.max_concurrency &&
          mailbox_.Front(turn_lock_) != nullptr;
 }
 
@@ -201,10 +201,10 @@ void ActorCell::RunCall(core::Call& call) {
     const Occupation inside(*this, call);
     if (call.TryRun() && call.is_void()) call.TakeBack(options_.max_task_retries);
   }
-  if (options_.restart.restart_on != nullptr && call.has_error()) {
+  if (restart_on_ != nullptr && call.has_error()) {
     // While it is still inside: no other call enters before the restart.
     const core::ErrorPtr error = call.error();
-    if (error->kind() == core::ErrorKind::kTask && options_.restart.restart_on(*error)) Restart(error);
+    if (error->kind() == core::ErrorKind::kTask && restart_on_(*error)) Restart(error);
   }
 }
 

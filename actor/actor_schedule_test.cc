@@ -191,7 +191,8 @@ class Schedule {
     if (Below(3) == 0) options.name = "actor " + std::to_string(number);
     options.detached = Below(4) == 0;
     options.max_concurrency = Below(3) == 0 ? 1 + Below(3) : 1;
-    if (Below(2) == 0) {
+    options.mailbox_capacity = kUnboundedMailbox;
+    if (Below(3) == 0) {
       options.mailbox_capacity = 1 + static_cast<std::size_t>(Below(4));
       // A full mailbox whose actor waits for time would hang the only thread there is.
       options.mailbox_full = backoffs_ || Below(2) == 0 ? MailboxFull::kReject : MailboxFull::kBlock;

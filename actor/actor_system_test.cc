@@ -1,6 +1,8 @@
 #include "actor/actor_system.h"
 
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -15,6 +17,8 @@
 #include "core/error.h"
 #include "core/executor.h"
 #include "core/object_ref.h"
+#include "core/parker.h"
+#include "core/testing/seeds.h"
 #include "core/thread_pool.h"
 #include "gtest/gtest.h"
 #include "task/task_system.h"
@@ -368,6 +372,55 @@ TEST_F(ActorTest, AHandleToItselfRevivesAnActorThatHasNoneLeft) {
   EXPECT_EQ(world.actors.size(), 0u);
 }
 
+// An argument whose destructor calls the actor and waits.
+struct CallsWhenDropped {
+  explicit CallsWhenDropped(std::function<void()> call) : call(std::move(call)) {}
+  CallsWhenDropped(CallsWhenDropped&& other) noexcept : call(std::exchange(other.call, nullptr)) {}
+  ~CallsWhenDropped() {
+    if (call != nullptr) call();
+  }
+  std::function<void()> call;
+};
+
+struct Takes {
+  static Takes* Create() { return new Takes; }
+  int Take(CallsWhenDropped, int) { return 0; }
+  int Five() { return 5; }
+};
+
+TEST_F(ActorTest, WhatAKillDropsMayWaitForTheNextInstance) {
+  for (const std::size_t capacity : {std::size_t{4}, kUnboundedMailbox}) {
+    auto takes = world.actors.Spawn(ActorOptions{.mailbox_capacity = capacity, .restart = {.max_restarts = 1}},
+                                    &Takes::Create);
+    executor.RunUntilIdle();
+    const core::FunctionInfo info{"Late"};
+    core::ObjectRef late = world.tasks.Run(info, [] { return 7; });
+    int five = 0;
+    // By another caller: one of this thread's would be held back behind the call that is dropped.
+    const auto call = [&five, &info, this, actor = *takes] {
+      const core::ObjectRef of_a_task =
+          world.tasks.Run(info, [&] { return actor.Call(&Takes::Five).Get<int>().value_or(-1); });
+      five = *of_a_task.Get<int>();
+    };
+    core::ObjectRef held = takes->Call(&Takes::Take, CallsWhenDropped(call), late);
+    takes->Kill(/*no_restart=*/false);
+    EXPECT_EQ(five, 5);
+    EXPECT_FALSE(held.Wait().ok());
+  }
+}
+
+TEST_F(ActorTest, WhatItsOptionsHoldGoesWithTheActorAlsoWhenItsThreadKeepsRefs) {
+  const auto token = std::make_shared<int>(0);
+  auto counter = world.actors.Spawn(
+      ActorOptions{.restart = {.max_restarts = 1, .restart_on = [token](const core::Error&) { return *token > 0; }}},
+      &Counter::Create, 5);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(counter->Call(&Counter::Value).Wait().ok());
+  EXPECT_GT(token.use_count(), 1);
+  counter = absl::UnknownError("no handle");
+  executor.RunUntilIdle();
+  EXPECT_EQ(token.use_count(), 1);
+}
+
 struct Selfish {
   static Selfish* Create() { return new Selfish; }
   int CallSelf() {
@@ -428,6 +481,38 @@ TEST(ActorThreads, ConcurrentCallsOfManyThreadsAreAllCountedOnce) {
     EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 8000);
   }
   world.actors.Shutdown(clock->Now() + std::chrono::seconds(10));
+  pool->Stop(core::kNever);
+}
+
+// The last handle goes while a call runs and another is held back, whose ref becomes ready as the first one ends.
+TEST(ActorThreads, AnActorEndsWheneverItsLastHeldCallComes) {
+  auto clock = core::MakeRealClock();
+  auto pool = core::MakeThreadPool({.places = 2}, *clock);
+  World world(*pool, *clock);
+  struct Spinner {
+    static Spinner* Create() { return new Spinner; }
+    static void Spin(int turns) {
+      for (int i = 0; i < turns; ++i) core::SpinPause();
+    }
+    void Work(int turns) { Spin(turns); }
+    void After(int) {}
+  };
+  const core::FunctionInfo info{"Slow"};
+  const int rounds = core::Sized(3'000, 200'000);
+  for (int round = 0; round < rounds; ++round) {
+    auto spinner = world.actors.Spawn(ActorOptions{.mailbox_capacity = kUnboundedMailbox}, &Spinner::Create);
+    ASSERT_TRUE(spinner->Call(&Spinner::Work, 0).Wait().ok());
+    core::ObjectRef slow = world.tasks.Run(info, [turns = round % 61] { return Spinner::Spin(turns), 1; });
+    core::ObjectRef first = spinner->Call(&Spinner::Work, round % 67);
+    core::ObjectRef held = spinner->Call(&Spinner::After, slow);
+    spinner = absl::UnknownError("no handle");
+    const core::Time limit = clock->Now() + std::chrono::seconds(30);
+    while (world.actors.size() > 0) {
+      ASSERT_LT(clock->Now(), limit) << "round " << round;
+      std::this_thread::yield();
+    }
+  }
+  world.actors.Shutdown(clock->Now());
   pool->Stop(core::kNever);
 }
 

@@ -66,7 +66,7 @@ class MailboxTest : public ::testing::Test {
   core::Waiting waiting_{clock_};
   core::TestOwner owner_{waiting_};
   core::Mutex mutex_;
-  TurnLock turn_lock_{mutex_, /*one_turn=*/true};
+  TurnLock turn_lock_{mutex_, /*biased=*/true};
   Mailbox mailbox_{4};
   std::vector<task::CallPtr> calls_;  // gone before their owner
 };

@@ -1,11 +1,12 @@
 // TurnLock: guards what an actor's turns work on: what runs, and what comes next. Turns take it for each call, others
 // hardly ever.
 //
-// An actor that lets in one call at a time has one turn at a time, and whoever has the turn changes that state within a
-// Section, which takes no atomic step (core/biased_lock.h). Others, who have the owner's mutex, intrude: that costs
-// them about a microsecond. Who has both the turn and the mutex need not. An actor that lets in several calls has
-// several turns: there a Section takes the mutex, and nobody intrudes.
-// Invariant: one thread at a time has the lock, provided that Sections of a lock for one turn are begun by who has it.
+// A biased one is for actors with one turn at a time: whoever has the turn changes that state within a Section, which
+// takes no atomic step (core/biased_lock.h). Others, who have the owner's mutex, intrude: that costs them about a
+// microsecond. Who has both the turn and the mutex need not. In one that is not biased, for several turns, or for
+// others who look often, a Section takes the mutex, and nobody intrudes.
+// Invariant: one thread at a time has the lock, provided that Sections of a biased one are begun by who has the turn.
+// (Who gave the turn away within a Section may still be in it, and touches nothing.)
 // Rules: those of BiasedLock's sections; the mutex is not taken within one. Threads: any.
 #ifndef RUSTYRAY_ACTOR_TURN_LOCK_H_
 #define RUSTYRAY_ACTOR_TURN_LOCK_H_
@@ -21,11 +22,11 @@ namespace rustyray::actor {
 class ABSL_LOCKABLE TurnLock {
  public:
   // `mutex`, the owner's, outlives it.
-  TurnLock(core::Mutex& mutex, bool one_turn) : mutex_(mutex), one_turn_(one_turn) {}
+  TurnLock(core::Mutex& mutex, bool biased) : mutex_(mutex), biased_(biased) {}
   TurnLock(const TurnLock&) = delete;
   TurnLock& operator=(const TurnLock&) = delete;
 
-  bool one_turn() const { return one_turn_; }
+  bool biased() const { return biased_; }
 
   // For who has the turn, and not the mutex.
   class ABSL_SCOPED_LOCKABLE Section {
@@ -37,14 +38,14 @@ class ABSL_LOCKABLE TurnLock {
 
    private:
     void Begin() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      if (lock_.one_turn_) [[likely]] {
+      if (lock_.biased_) [[likely]] {
         section_.emplace(lock_.others_);
       } else {
         lock_.mutex_.Lock();
       }
     }
     void End() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      if (!lock_.one_turn_) lock_.mutex_.Unlock();
+      if (!lock_.biased_) lock_.mutex_.Unlock();
     }
     TurnLock& lock_;
     std::optional<core::BiasedLock::Section> section_;
@@ -55,7 +56,7 @@ class ABSL_LOCKABLE TurnLock {
   class ABSL_SCOPED_LOCKABLE WithMutex {
    public:
     WithMutex(TurnLock& lock, Who who) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock)
-        : intruded_(lock.one_turn_ && who == Who::kOther ? &lock.others_ : nullptr) {
+        : intruded_(lock.biased_ && who == Who::kOther ? &lock.others_ : nullptr) {
       Begin();
     }
     ~WithMutex() ABSL_UNLOCK_FUNCTION() { End(); }
@@ -75,7 +76,7 @@ class ABSL_LOCKABLE TurnLock {
  private:
   core::Mutex& mutex_;
   core::BiasedLock others_;
-  const bool one_turn_;
+  const bool biased_;
 };
 
 }  // namespace rustyray::actor

@@ -14,7 +14,7 @@ namespace {
 class TurnLockTest : public testing::TestWithParam<bool> {
  protected:
   core::Mutex mutex_;
-  TurnLock lock_{mutex_, /*one_turn=*/GetParam()};
+  TurnLock lock_{mutex_, /*biased=*/GetParam()};
   void Change() ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_) {
     state_ = state_ + 1;
     for (int i = 0; i < 20; ++i) core::SpinPause();
@@ -34,7 +34,7 @@ TEST_P(TurnLockTest, OnlyOneThreadHasIt) {
   for (int me = 0; me < kTurns; ++me) {
     threads.emplace_back([&, me] {
       while (looking.load() > 0) {
-        if (lock_.one_turn() && turn.load(std::memory_order_acquire) != me) {
+        if (lock_.biased() && turn.load(std::memory_order_acquire) != me) {
           std::this_thread::yield();
           continue;
         }
@@ -66,14 +66,14 @@ TEST_P(TurnLockTest, OnlyOneThreadHasIt) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_P(TurnLockTest, ASectionOfTheOneTurnTakesNoLock) {
+TEST_P(TurnLockTest, ABiasedSectionTakesNoLock) {
   { const TurnLock::Section first(lock_); }
   const std::uint64_t before = core::locks_taken_by_this_thread;
   { const TurnLock::Section section(lock_); }
   EXPECT_EQ(core::locks_taken_by_this_thread - before, GetParam() ? 0u : 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(OneOrMany, TurnLockTest, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(BiasedOrNot, TurnLockTest, testing::Bool());
 
 }  // namespace
 }  // namespace rustyray::actor

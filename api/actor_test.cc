@@ -112,6 +112,9 @@ TEST_F(Actors, WhatTaskReturnsKeepsATemporaryHandleAndNoOther) {
   for (int i = 6; i < 20; ++i) EXPECT_EQ(*ray::Get(of_a_temporary.Remote(1)), i);
   auto counter = ray::Actor(Counter::Create).Remote(5);
   auto of_a_handle = counter.Task(&Counter::Add);
+  const auto moved_on = std::move(of_a_temporary);
+  of_a_temporary = of_a_handle;
+  EXPECT_EQ(*ray::Get(of_a_temporary.Remote(0)), 5);
   EXPECT_EQ(*ray::Get(of_a_handle.Remote(1)), 6);
   counter = ray::ActorHandle<Counter>();
   // It ends soon.

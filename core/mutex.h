@@ -14,7 +14,7 @@
 
 namespace rustyray::core {
 
-// How many locks (Mutex, and the spin bits of records) this thread has taken since it started.
+// How many locks (Mutex, SpinLock and the spin bits of records) this thread has taken since it started.
 inline thread_local constinit std::uint64_t locks_taken_by_this_thread = 0;
 
 class ABSL_LOCKABLE Mutex {

@@ -585,8 +585,6 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     held_places = &held;
     while (Runnable* work = Search(slot)) {
       bool has_place = true;
-      slot.busy.store(true, std::memory_order_relaxed);
-      BeginRun(slot);
       do {
         const std::string_view name = work->ScheduledName();
         slot.name.store(name.data(), std::memory_order_relaxed);
@@ -600,6 +598,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
       searching_.fetch_add(1, std::memory_order_seq_cst);
       if (has_place) EndRun(slot);
     }
+    held_places = nullptr;  // what the thread destroys now may wait
   }
 
   // The place was lent while the work slept; it may go on only with another.
@@ -623,7 +622,7 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     return StealAny(slot);
   }
 
-  // Called counted in searching_; returns not counted, with a place. Null, and no place: the worker is to end.
+  // Called counted in searching_; returns not counted, in a run. Null, and no place: the worker is to end.
   Runnable* Search(Slot& slot) {
     for (;;) {
       int pauses = 8;
@@ -635,6 +634,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
             slot.deque.Push(work);
             break;
           }
+          slot.busy.store(true, std::memory_order_relaxed);
+          BeginRun(slot);
           if (searching_.fetch_sub(1, std::memory_order_seq_cst) == 1 && AnyWork()) NotifyWork();
           return work;
         }

@@ -6,9 +6,8 @@
 // the free list is empty. Invariants:
 //   - Who put a record in a slot takes it out before the record may go: so a record in a slot is alive, as long as its
 //     owner tells of last handles (is not closed).
-//   - A report reads records within intrusions of one BiasedLock, a page each; who takes a record out waits for one
-//   that
-//     may have seen it.
+//   - A report reads records within intrusions of one BiasedLock, a page each; who takes a record out waits for an
+//     intrusion that may have seen it.
 //   - Pages are never freed: those of ended threads pass to others. Nor are owners that have an observer (stores see to
 //     that), so that a slot can say that its record's owner is closed without a look at the record.
 // There is one list for the process, of all observers.

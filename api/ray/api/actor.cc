@@ -1,6 +1,5 @@
 #include "ray/api/actor.h"
 
-#include <array>
 #include <optional>
 
 #include "actor/actor_context.h"
@@ -23,6 +22,7 @@ struct LeaveActor {};
 }  // namespace
 
 absl::StatusOr<const Registration*> FindMethod(Runtime& runtime, const AnyMethod& method) {
+  if (const Registration* const known = Known<AnyMethod>::Find(method)) return known;
   const Registration* const found = runtime.tasks().registry().FindMethod(method);
   if (found == nullptr) {
     return MakeStatus(absl::StatusCode::kNotFound, ErrorKind::kFunctionNotFound,

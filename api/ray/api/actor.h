@@ -117,6 +117,9 @@ class ActorHandle {
     return caller;
   }
   template <class M>
+  requires std::is_member_function_pointer_v<M> internal::ActorTaskCaller<C, M> Task(M method)
+  const&& { return ActorHandle(*this).Task(method); }
+  template <class M>
   requires std::is_member_function_pointer_v<M> absl::StatusOr<internal::ActorTaskCaller<C, M>> TryTask(M method)
   const& {
     const internal::RuntimeUse runtime;
@@ -133,6 +136,9 @@ class ActorHandle {
     if (caller.ok()) caller->temporary_ = std::move(actor_);
     return caller;
   }
+  template <class M>
+  requires std::is_member_function_pointer_v<M> absl::StatusOr<internal::ActorTaskCaller<C, M>> TryTask(M method)
+  const&& { return ActorHandle(*this).TryTask(method); }
 
   // Ends the actor at once: what runs and what is queued fails. With restarts left and not `no_restart`, its factory
   // runs again.

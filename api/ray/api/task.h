@@ -8,7 +8,6 @@
 #ifndef RAY_API_TASK_H_
 #define RAY_API_TASK_H_
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
