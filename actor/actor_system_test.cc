@@ -1,10 +1,12 @@
 #include "actor/actor_system.h"
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -409,16 +411,24 @@ TEST_F(ActorTest, WhatAKillDropsMayWaitForTheNextInstance) {
   }
 }
 
-TEST_F(ActorTest, WhatItsOptionsHoldGoesWithTheActorAlsoWhenItsThreadKeepsRefs) {
+TEST_F(ActorTest, WhatItsOptionsHoldGoesWithTheActorAlsoWhenAThreadKeepsRefs) {
   const auto token = std::make_shared<int>(0);
   auto counter = world.actors.Spawn(
       ActorOptions{.restart = {.max_restarts = 1, .restart_on = [token](const core::Error&) { return *token > 0; }}},
       &Counter::Create, 5);
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(counter->Call(&Counter::Value).Wait().ok());
+  std::atomic<bool> called{false}, done{false};
+  std::thread keeps([&] {
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(counter->Call(&Counter::Value).Wait().ok());
+    called.store(true);
+    while (!done.load()) std::this_thread::yield();
+  });
+  while (!called.load()) std::this_thread::yield();
   EXPECT_GT(token.use_count(), 1);
   counter = absl::UnknownError("no handle");
   executor.RunUntilIdle();
   EXPECT_EQ(token.use_count(), 1);
+  done.store(true);
+  keeps.join();
 }
 
 struct Selfish {
