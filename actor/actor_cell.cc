@@ -321,6 +321,8 @@ void ActorCell::BeginEnd(From from, bool graceful, bool may_restart, const std::
     if (phase() == Phase::kDead || (from == From::kAlive && phase() != Phase::kAlive)) return;
     has_turn = TakeTurnLocked();
     const TurnLock::WithMutex others(turn_lock_, has_turn ? TurnLock::Who::kHasTurn : TurnLock::Who::kOther);
+    // Who had the turn may have gone idle in the section that this one waited for, and will not see what comes.
+    has_turn = has_turn || TakeTurnLocked();
     if (phase() == Phase::kEnding) {
       // Under way already: this may still make it final and hard.
       restart = may_restart && restart_;
