@@ -19,15 +19,13 @@ thread_local Discards discards;
 
 }  // namespace
 
-// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before the
-// call is there. Who drops the last handle, or takes a call out of a lane, looks for an idle mailbox afterwards.
+// In this order: without handles nothing new comes but from the lanes, and a lane is not left for the mailbox before
+// the call is there. Who drops the last handle, or takes a call out of a lane, looks for an idle mailbox afterwards.
 bool ActorCell::UnusedLocked() {
   return HasNoHandle() && running_.empty() && !lanes_.any() && mailbox_.Front(turn_lock_) == nullptr;
 }
 
-bool ActorCell::TakeTurnLocked() {
-  return !one_turn_ || std::exchange(turn_waits_, false) || mailbox_.Wake();
-}
+bool ActorCell::TakeTurnLocked() { return !one_turn_ || std::exchange(turn_waits_, false) || mailbox_.Wake(); }
 
 void ActorCell::ScheduleTurn() {
   AddRefHere();

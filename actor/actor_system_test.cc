@@ -392,8 +392,8 @@ struct Takes {
 
 TEST_F(ActorTest, WhatAKillDropsMayWaitForTheNextInstance) {
   for (const std::size_t capacity : {std::size_t{4}, kUnboundedMailbox}) {
-    auto takes = world.actors.Spawn(ActorOptions{.mailbox_capacity = capacity, .restart = {.max_restarts = 1}},
-                                    &Takes::Create);
+    auto takes =
+        world.actors.Spawn(ActorOptions{.mailbox_capacity = capacity, .restart = {.max_restarts = 1}}, &Takes::Create);
     executor.RunUntilIdle();
     const core::FunctionInfo info{"Late"};
     core::ObjectRef late = world.tasks.Run(info, [] { return 7; });

@@ -1,8 +1,8 @@
 // SpinLock: a lock of one word that is given back by a plain store: half of what a Mutex costs.
 //
-// For what is guarded for a few instructions, or now and then for a walk over a list: nobody who has it calls out, blocks
-// or allocates. Who waits for it spins, and lets others run now and then. In the child of a fork one that another thread
-// had is taken for ever, as a mutex is. Counted with the mutexes (mutex.h). Threads: any.
+// For what is guarded for a few instructions, or now and then for a walk over a list: nobody who has it calls out,
+// blocks or allocates. Who waits for it spins, and lets others run now and then. In the child of a fork one that
+// another thread had is taken for ever, as a mutex is. Counted with the mutexes (mutex.h). Threads: any.
 #ifndef RUSTYRAY_CORE_SPIN_LOCK_H_
 #define RUSTYRAY_CORE_SPIN_LOCK_H_
 
