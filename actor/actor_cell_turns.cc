@@ -77,7 +77,15 @@ void ActorCell::Discard() {
     if (phase() == Phase::kEnding && running_.empty() && !busy_) end = busy_ = true;
   }
   FailAll(doomed, why);
-  if (end) EndInstance();
+  if (!end) return;
+  EndInstance();
+  // It did not have the turn. One that began just before the executor stopped found it busy.
+  bool turn = false;
+  {
+    core::MutexLock lock(mutex_);
+    turn = std::exchange(turn_waits_, false);
+  }
+  if (turn) ScheduleTurn();
 }
 
 void ActorCell::RunTurn(const core::Call* until) {
@@ -145,7 +153,10 @@ bool ActorCell::Attend() {
   {
     core::MutexLock lock(mutex_);
     const TurnLock::WithMutex turn(turn_lock_, TurnLock::Who::kHasTurn);
-    if (busy_) return false;  // another of several turns, which goes on when it is done; or it will be scheduled
+    if (busy_) {  // another of several turns goes on when it is done; or the executor has stopped (Discard)
+      turn_waits_ = one_turn_;
+      return false;
+    }
     switch (phase()) {
       case Phase::kAlive:
         if (!UnusedLocked()) return true;
