@@ -120,6 +120,7 @@ void ActorCell::Abandon(const std::string& why) {
 void ActorCell::SubmitCreation(task::CallPtr creation) {
   // Holds, not handles: nobody reads its result, and it is nobody's ref.
   core::RecordHold record(*creation);
+  creation->set_executor(*this);  // before who looks for cycles can find it
   {
     core::MutexLock lock(mutex_);
     creation_ = core::RecordHold(*creation);

@@ -149,6 +149,7 @@ class Stress {
     actors_->Shutdown(random_() % 2 == 0 ? core::Time::min() : clock_->Now() + std::chrono::milliseconds(20));
     if (random_() % 2 == 0) actors_->Shutdown(core::Time::min());
     EXPECT_TRUE(pool_->Stop(core::kNever).empty());
+    core::Fence(*clock_);  // a restart's backoff may be over just now
   }
 
   // Before the drivers, or under the lock.

@@ -714,6 +714,8 @@ class Pool final : public ThreadPool, public std::enable_shared_from_this<Pool> 
     if (monitor_armed_.load(std::memory_order_seq_cst) || monitor_armed_.exchange(true, std::memory_order_seq_cst))
       return;
     clock_.Arm(monitor_, SaturatingAdd(clock_.Now(), tick_));
+    // Who stops the pool cancels it afterwards, or is seen here.
+    if (stopping_.load(std::memory_order_seq_cst)) clock_.Cancel(monitor_);
   }
 
   void Tick() {
