@@ -450,6 +450,50 @@ class CountingClock final : public Clock {
   Clock& clock_;
 };
 
+// A clock whose first Arm takes until it is let go on.
+class SlowClock final : public Clock {
+ public:
+  explicit SlowClock(Clock& clock) : clock_(clock) {}
+  Time Now() override { return clock_.Now(); }
+  void Arm(Timer& timer, Time at) override {
+    if (Timer* none = nullptr; first_.compare_exchange_strong(none, &timer)) {
+      while (!go_on.load()) std::this_thread::yield();
+    }
+    clock_.Arm(timer, at);
+  }
+  bool Cancel(Timer& timer) override { return clock_.Cancel(timer); }
+  bool ParkUntil(Parker& parker, Time deadline) override { return clock_.ParkUntil(parker, deadline); }
+  Timer* first() const { return first_.load(); }
+  std::atomic<bool> go_on{false};
+
+ private:
+  Clock& clock_;
+  std::atomic<Timer*> first_{nullptr};
+};
+
+TEST_F(ThreadPoolTest, AMonitorThatIsArmedAsThePoolStopsIsDisarmed) {
+  ManualClock manual;
+  SlowClock slow(manual);
+  const auto pool = MakeThreadPool({.places = 1, .max_threads = 16, .tick = milliseconds(5)}, slow);
+  Gate gate;
+  std::atomic<bool> begun{false};
+  Work first([&] {
+    begun.store(true);
+    gate.Pass();
+  });
+  Work second([] {});
+  ASSERT_TRUE(pool->Schedule(first));
+  ASSERT_TRUE(Eventually([&] { return begun.load(); }));
+  std::thread schedules([&] { (void)pool->Schedule(second); });  // no place is free: the monitor is to look
+  ASSERT_TRUE(Eventually([&] { return slow.first() != nullptr; }));
+  gate.Open();
+  EXPECT_TRUE(pool->Stop(kNever).empty());
+  slow.go_on.store(true);
+  schedules.join();
+  EXPECT_TRUE(second.ran.load() || second.discarded.load());
+  EXPECT_FALSE(manual.Cancel(*slow.first())) << "the clock would call a pool that is gone";
+}
+
 // The subject is what happens while nothing happens, so it sleeps.
 TEST_F(ThreadPoolTest, AnIdlePoolArmsNothingAndWakesForNothing) {
   std::thread([] {}).join();  // a sanitizer starts a thread of its own with the first
