@@ -17,10 +17,10 @@
 //     something schedules one.)
 // Parts: the mailbox (mailbox.h), calls held back from it (caller_lanes.h), restarts left (restart_budget.h), what
 // turns lock (turn_lock.h); the cell has the phases, the instance and the turns: its life in actor_cell.cc, calls in
-// actor_cell_{calls,turns}.cc. The cell is the executor of its calls: Schedule puts a call whose refs are ready into
-// the mailbox.
-// Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for what runs and what comes next, which is all that
-// the turn needs between two calls. Both are leaves; nothing of the user's runs, and no call is failed, under them.
+// actor_cell_{calls,turns}.cc, who keeps it in actor_cell_refs.cc. The cell is the executor of its calls: Schedule puts
+// a call whose refs are ready into the mailbox. Threads: all methods, any thread. Locks: mutex_, then turn_lock_ for
+// what runs and what comes next, which is all that the turn needs between two calls. Both are leaves; nothing of the
+// user's runs, and no call is failed, under them.
 #ifndef RUSTYRAY_ACTOR_ACTOR_CELL_H_
 #define RUSTYRAY_ACTOR_ACTOR_CELL_H_
 
@@ -67,7 +67,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   // It gives them back when the cell is dead, when other cells need the room, and when it ends: then at the latest the
   // storage of a dead cell goes.
   void AddRefHere() {
-    KeptRefs& kept = kept_refs[number_ % kCellsWithKeptRefs];
+    KeptRefs& kept = kept_refs_[number_ % kCellsWithKeptRefs];
     if (kept.cell == this && kept.count > 0) [[likely]] {
       --kept.count;
     } else {
@@ -75,7 +75,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
     }
   }
   void DropRefHere() {
-    KeptRefs& kept = kept_refs[number_ % kCellsWithKeptRefs];
+    KeptRefs& kept = kept_refs_[number_ % kCellsWithKeptRefs];
     if (kept.cell == this && kept.count < kMostKeptRefs && !dead()) [[likely]] {
       ++kept.count;
     } else {
@@ -168,7 +168,7 @@ class ActorCell final : public core::Executor, public core::Runnable {
   };
   static constexpr std::size_t kCellsWithKeptRefs = 8;
   static constexpr std::uint32_t kMostKeptRefs = 128;
-  static inline thread_local constinit KeptRefs kept_refs[kCellsWithKeptRefs] = {};
+  static inline thread_local constinit KeptRefs kept_refs_[kCellsWithKeptRefs] = {};
   struct GivesKeptRefsBack;
 
   ~ActorCell() override;

@@ -12,7 +12,7 @@ thread_local constinit bool thread_is_ending = false;
 struct ActorCell::GivesKeptRefsBack {
   ~GivesKeptRefsBack() {
     thread_is_ending = true;
-    for (KeptRefs& kept : kept_refs) {
+    for (KeptRefs& kept : kept_refs_) {
       if (const KeptRefs given = std::exchange(kept, {}); given.count > 0) given.cell->DropRefs(given.count);
     }
   }

@@ -126,7 +126,7 @@ class Stress {
       for (ActorRef<Subject>& handle : handles_) handle = ActorRef<Subject>();
       gone_.clear();
       const core::Time limit = clock_->Now() + std::chrono::seconds(60);
-      while (actors_->size() > 0 && clock_->Now() < limit) std::this_thread::sleep_for(microseconds(50));
+      while (actors_->size() > 0 && clock_->Now() < limit) std::this_thread::yield();
       EXPECT_EQ(actors_->size(), 0u) << "an actor that nobody can call did not end";
     }
     End();

@@ -472,10 +472,18 @@ TEST_F(ActorTest, TwoActorsThatWaitForEachOtherGetAnErrorAndHangNothing) {
   b->Kill();
 }
 
-TEST(ActorThreads, ConcurrentCallsOfManyThreadsAreAllCountedOnce) {
-  auto clock = core::MakeRealClock();
-  auto pool = core::MakeThreadPool({.places = 2}, *clock);
-  World world(*pool, *clock);
+class ActorThreads : public ::testing::Test {
+ protected:
+  ~ActorThreads() override {
+    world.actors.Shutdown(clock->Now() + std::chrono::seconds(10));
+    pool->Stop(core::kNever);
+  }
+  const std::unique_ptr<core::Clock> clock = core::MakeRealClock();
+  const std::shared_ptr<core::ThreadPool> pool = core::MakeThreadPool({.places = 4}, *clock);
+  World world{*pool, *clock};
+};
+
+TEST_F(ActorThreads, ConcurrentCallsOfManyThreadsAreAllCountedOnce) {
   {
     auto counter = world.actors.Spawn(ActorOptions(), &Counter::Create, 0);
     const core::FunctionInfo info{"Caller"};
@@ -490,15 +498,10 @@ TEST(ActorThreads, ConcurrentCallsOfManyThreadsAreAllCountedOnce) {
     for (const core::ObjectRef& caller : callers) EXPECT_TRUE(caller.Wait().ok()) << caller.Wait();
     EXPECT_EQ(*counter->Call(&Counter::Value).Get<int>(), 8000);
   }
-  world.actors.Shutdown(clock->Now() + std::chrono::seconds(10));
-  pool->Stop(core::kNever);
 }
 
 // The last handle goes while a call runs and another is held back, whose ref becomes ready as the first one ends.
-TEST(ActorThreads, AnActorEndsWheneverItsLastHeldCallComes) {
-  auto clock = core::MakeRealClock();
-  auto pool = core::MakeThreadPool({.places = 2}, *clock);
-  World world(*pool, *clock);
+TEST_F(ActorThreads, AnActorEndsWheneverItsLastHeldCallComes) {
   struct Spinner {
     static Spinner* Create() { return new Spinner; }
     static void Spin(int turns) {
@@ -522,14 +525,9 @@ TEST(ActorThreads, AnActorEndsWheneverItsLastHeldCallComes) {
       std::this_thread::yield();
     }
   }
-  world.actors.Shutdown(clock->Now());
-  pool->Stop(core::kNever);
 }
 
-TEST(ActorThreads, MaxConcurrencyLetsThatManyIn) {
-  auto clock = core::MakeRealClock();
-  auto pool = core::MakeThreadPool({.places = 4}, *clock);
-  World world(*pool, *clock);
+TEST_F(ActorThreads, MaxConcurrencyLetsThatManyIn) {
   struct Meeting {
     static Meeting* Create() { return new Meeting; }
     int Come() {
@@ -545,8 +543,6 @@ TEST(ActorThreads, MaxConcurrencyLetsThatManyIn) {
     for (int i = 0; i < 3; ++i) guests.push_back(meeting->Call(&Meeting::Come));
     for (const core::ObjectRef& guest : guests) EXPECT_EQ(*guest.Get<int>(), 3);
   }
-  world.actors.Shutdown(clock->Now() + std::chrono::seconds(10));
-  pool->Stop(core::kNever);
 }
 
 }  // namespace

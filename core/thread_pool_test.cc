@@ -716,23 +716,27 @@ TEST_F(ThreadPoolTest, AThreadLocalThatSchedulesAsItsThreadEndsDoesNotDeadlock) 
   EXPECT_GE(destroyed.load(), 4);
 }
 
+// Two pieces of work of which each needs the other to run at the same time.
+bool TwoMeet(ThreadPool& pool, bool pause) {
+  std::atomic<int> there{0};
+  const auto meet = [&] {
+    ++there;
+    while (there.load() < 2) std::this_thread::yield();
+  };
+  Work one(meet), other(meet);
+  if (!pool.Schedule(one)) return false;
+  if (pause) std::this_thread::yield();
+  if (!pool.Schedule(other)) return false;
+  return Eventually([&] { return one.ran.load() && other.ran.load(); });
+}
+
 TEST(ThreadPool, APlaceThatAnOutsideThreadKeepsIsThereForWorkThatWaits) {
   // The clock stands: nobody is helped by the monitor.
   ManualClock clock;
   const auto pool = MakeThreadPool({.places = 2}, clock);
   for (int round = 0; round < 500; ++round) {
     { const RunningPlace kept(*pool); }
-    // Each of the two needs the other to run at the same time; this thread only looks on.
-    std::atomic<int> there{0};
-    const auto meet = [&] {
-      ++there;
-      while (there.load() < 2) std::this_thread::yield();
-    };
-    Work one(meet), other(meet);
-    ASSERT_TRUE(pool->Schedule(one));
-    if (round % 3 == 0) std::this_thread::yield();
-    ASSERT_TRUE(pool->Schedule(other));
-    ASSERT_TRUE(Eventually([&] { return one.ran.load() && other.ran.load(); })) << "round " << round;
+    ASSERT_TRUE(TwoMeet(*pool, round % 3 == 0)) << "round " << round;  // this thread only looks on
   }
   EXPECT_TRUE(pool->Stop(kNever).empty());
 }
@@ -759,16 +763,7 @@ TEST(ThreadPool, OutsideThreadsThatHelpInTurnsShareAllPlaces) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_LE(most.load(), 2);
   EXPECT_GT(entered.load(), 0);
-  // None was lost: two pieces of work run at once.
-  std::atomic<int> there{0};
-  const auto meet = [&] {
-    ++there;
-    while (there.load() < 2) std::this_thread::yield();
-  };
-  Work one(meet), other(meet);
-  ASSERT_TRUE(pool->Schedule(one));
-  ASSERT_TRUE(pool->Schedule(other));
-  EXPECT_TRUE(Eventually([&] { return one.ran.load() && other.ran.load(); }));
+  EXPECT_TRUE(TwoMeet(*pool, /*pause=*/false)) << "a place was lost";
   EXPECT_TRUE(pool->Stop(kNever).empty());
 }
 

@@ -26,6 +26,7 @@ void TaskSystem::Apply(const TaskOptions& options, core::Call& call) {
 core::ObjectRef TaskSystem::SubmitTo(core::Executor& executor, CallPtr submitted, bool child) {
   core::Call& call = *submitted.release();
   core::ObjectRef ref = core::ObjectRef::Adopt(&call);
+  // A restart's creation has it already: others may be looking at it.
   if (call.executor() != &executor) call.set_executor(executor);
   if (call.annex() != nullptr) call.PrepareDeadline(clock_);
   // Before a parent's canceller or the deadline can drop the arguments.
